@@ -1,0 +1,1 @@
+"""The engine of relay-wizard and its command line."""

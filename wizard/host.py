@@ -1,0 +1,548 @@
+"""The only door to the machine and to the network.
+
+Everything that reads or changes the world goes through a `Host`, so that the rest of the program is pure and can be
+tried on a fake. `ask` looks, `run` changes: a plan is computed on a `DryRunHost`, on which every change is refused.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import grp
+import os
+import pwd
+import signal
+import socket
+import stat as stat_module
+import subprocess
+import tempfile
+import time
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from wizard.secret import Redactor, Secret
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+# Every child sees this and nothing of ours but PATH and HOME: output that can be parsed, no questions, no colours.
+CHILD_ENVIRONMENT = {
+    "LC_ALL": "C.UTF-8",
+    "DEBIAN_FRONTEND": "noninteractive",
+    "NEEDRESTART_MODE": "a",
+    "TERM": "dumb",
+    "NO_COLOR": "1",
+    "SYSTEMD_COLORS": "0",
+    "SYSTEMD_PAGER": "",
+    "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+    "HOME": "/root",
+}
+# More output than this of one command is not kept in memory; the run's log file has all of it.
+OUTPUT_LIMIT = 1 << 20
+# What `status` is when the program does not exist, as in sh(1), and when it was stopped for taking too long, as in
+# timeout(1).
+NOT_FOUND = 127
+TIMED_OUT = 124
+
+
+class HostError(Exception):
+    """The machine or the network did not do what was asked; the text says what was asked and what came back."""
+
+
+class DryRunError(HostError):
+    """A change was attempted while only looking was allowed: a mistake in an operation."""
+
+
+@dataclass(frozen=True)
+class Completed:
+    """A command that has ended. `out` and `err` are text, cut at OUTPUT_LIMIT; `run` puts both into `out`."""
+
+    argv: tuple[str, ...]
+    status: int
+    out: str = ""
+    err: str = ""
+
+    @property
+    def ok(self) -> bool:
+        """True for exit status 0."""
+        return self.status == 0
+
+    @property
+    def text(self) -> str:
+        """Standard output without the spaces around it."""
+        return self.out.strip()
+
+    @property
+    def complaint(self) -> str:
+        """The last lines of what the command said, for an error message."""
+        lines = [line for line in f"{self.out}\n{self.err}".splitlines() if line.strip()]
+        return " / ".join(lines[-4:]) or f"exit status {self.status}, without a word"
+
+
+@dataclass(frozen=True)
+class FileStat:
+    """What a path is, without following a symlink. `mode` has the permission bits alone."""
+
+    kind: Literal["file", "directory", "symlink", "socket", "other"]
+    mode: int
+    owner: str
+    group: str
+    size: int
+    mtime: float
+    target: str = ""
+
+
+@dataclass(frozen=True)
+class Listener:
+    """A TCP socket that waits for connections, and the program that holds it ('' when it cannot be seen)."""
+
+    address: str
+    port: int
+    program: str
+
+
+@dataclass(frozen=True)
+class DnsRecord:
+    """One record of an answer. `text` is the presentation form; for TXT the strings joined, unquoted."""
+
+    name: str
+    type: str
+    ttl: int
+    text: str
+
+
+@dataclass(frozen=True)
+class DnsReply:
+    """What one name server answered to one question.
+
+    Attributes:
+        rcode: "NOERROR", "NXDOMAIN", "SERVFAIL" …; "TIMEOUT" or "UNREACHABLE" when no answer came.
+        records: the answer section, names lower-case with the final dot.
+        authority: the authority section (SOA for the negative TTL, NS of a delegation).
+        authoritative: the AA bit.
+        authenticated: the AD bit: the resolver validated DNSSEC.
+    """
+
+    rcode: str
+    records: tuple[DnsRecord, ...] = ()
+    authority: tuple[DnsRecord, ...] = ()
+    authoritative: bool = False
+    authenticated: bool = False
+
+    @property
+    def answered(self) -> bool:
+        """True when a server spoke about the name at all, be it to say that it does not exist."""
+        return self.rcode in {"NOERROR", "NXDOMAIN"}
+
+    def texts(self, rdtype: str) -> tuple[str, ...]:
+        """The values of the answer records of one type."""
+        return tuple(record.text for record in self.records if record.type == rdtype)
+
+
+class Host(ABC):
+    """What steps, operations, facts and checks may ask of a machine. Paths are absolute text, bytes are bytes."""
+
+    @abstractmethod
+    def ask(self, argv: Sequence[str], *, stdin: bytes = b"", timeout: float = 30.0) -> Completed:
+        """Run a command that only looks. A missing program is status 127, one that takes too long status 124."""
+
+    @abstractmethod
+    def run(
+        self,
+        argv: Sequence[str],
+        *,
+        stdin: bytes = b"",
+        timeout: float = 300.0,
+        environment: Mapping[str, str] | None = None,
+    ) -> Completed:
+        """Run a command that may change the machine; its output goes to the log of the run as well."""
+
+    @abstractmethod
+    def read(self, path: str) -> bytes | None:
+        """The bytes of a regular file, None when there is none; a symlink is followed for reading."""
+
+    @abstractmethod
+    def stat(self, path: str) -> FileStat | None:
+        """What the path itself is (lstat), None when it is not there."""
+
+    @abstractmethod
+    def list(self, path: str) -> tuple[str, ...]:
+        """The names in a directory, sorted; empty when there is no such directory."""
+
+    @abstractmethod
+    def write(self, path: str, data: bytes, *, mode: int = 0o644, owner: str = "root", group: str = "root") -> None:
+        """Replace or create a file atomically, created with its final mode; never through a symlink."""
+
+    @abstractmethod
+    def make_directory(
+        self, path: str, *, mode: int = 0o755, owner: str = "root", group: str = "root"
+    ) -> None:
+        """Create a directory with its parents, or set mode and owner of the one that is there."""
+
+    @abstractmethod
+    def symlink(self, path: str, target: str) -> None:
+        """Make `path` a symlink to `target`, in place of a file or symlink there."""
+
+    @abstractmethod
+    def remove(self, path: str) -> None:
+        """Remove a file, a symlink or an empty directory; nothing happens when it is not there."""
+
+    @abstractmethod
+    def connect(self, address: str, port: int, *, timeout: float = 10.0, source: str = "") -> socket.socket:
+        """Open a TCP connection to an IP address or name. Raises OSError as the socket module does."""
+
+    @abstractmethod
+    def query(self, server: str, name: str, rdtype: str, *, timeout: float = 3.0) -> DnsReply:
+        """Ask one name server (IP address) one question, by UDP and by TCP when the answer was cut. Never raises."""
+
+    @abstractmethod
+    def listeners(self) -> tuple[Listener, ...]:
+        """All listening TCP sockets."""
+
+    @abstractmethod
+    def addresses(self) -> tuple[str, ...]:
+        """All IP addresses of the machine's own interfaces."""
+
+    @abstractmethod
+    def os_release(self) -> Mapping[str, str]:
+        """The fields of os-release(5), keys in lower case: "id", "id_like", "version_id", "pretty_name"."""
+
+    @abstractmethod
+    def memory(self) -> int:
+        """Bytes of main memory."""
+
+    @abstractmethod
+    def free_disk(self, path: str) -> int:
+        """Bytes free for root on the file system of `path`."""
+
+    @abstractmethod
+    def crypt(self, secret: Secret, setting: str) -> str:
+        """crypt(3): the hash of `secret` under `setting` (a whole stored hash will do); '' when it cannot be made."""
+
+    @abstractmethod
+    def is_root(self) -> bool:
+        """True when the program may change the machine."""
+
+    @abstractmethod
+    def now(self) -> datetime:
+        """The time, aware, in UTC."""
+
+    @abstractmethod
+    def monotonic(self) -> float:
+        """Seconds of a clock that never jumps."""
+
+    @abstractmethod
+    def sleep(self, seconds: float) -> None:
+        """Wait."""
+
+    def learn(self, secret: Secret) -> Secret:
+        """Remember a secret so that it is hidden in all that is recorded; hands it back."""
+        return secret
+
+
+class LocalHost(Host):
+    """The machine that the program runs on.
+
+    Args:
+        log: the file (created 0600) that gets the output of everything `run`; None drops it after the command.
+        redactor: hides secrets in the log and in command output.
+    """
+
+    def __init__(self, log: Path | None = None, redactor: Redactor | None = None) -> None:
+        self.log = log
+        self.redactor = redactor or Redactor()
+
+    def ask(self, argv: Sequence[str], *, stdin: bytes = b"", timeout: float = 30.0) -> Completed:
+        with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
+            status = _execute(argv, stdin, timeout, CHILD_ENVIRONMENT, out.fileno(), err.fileno())
+            return Completed(tuple(argv), status, self._text(out.fileno(), 0), self._text(err.fileno(), 0))
+
+    def run(
+        self,
+        argv: Sequence[str],
+        *,
+        stdin: bytes = b"",
+        timeout: float = 300.0,
+        environment: Mapping[str, str] | None = None,
+    ) -> Completed:
+        # A file, not a pipe: a child that writes to a pipe dies with its reader, and a package manager must not.
+        path = self.log or Path(os.devnull)
+        with contextlib.ExitStack() as stack:
+            if self.log is None:
+                fd = stack.enter_context(tempfile.TemporaryFile()).fileno()
+            else:
+                fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+                stack.callback(os.close, fd)
+            os.write(fd, f"\n$ {' '.join(argv)}\n".encode())
+            start = os.fstat(fd).st_size
+            status = _execute(argv, stdin, timeout, CHILD_ENVIRONMENT | dict(environment or {}), fd, fd)
+            text = self._text(fd, start)
+            self._scrub(fd, start)
+            return Completed(tuple(argv), status, text)
+
+    def _text(self, fd: int, start: int) -> str:
+        """What was written to `fd` from `start` on: all of it, or its end."""
+        size = os.fstat(fd).st_size - start
+        data = os.pread(fd, min(size, OUTPUT_LIMIT), start + max(0, size - OUTPUT_LIMIT))
+        return self.redactor.clean(data.decode(errors="replace"))
+
+    def _scrub(self, fd: int, start: int) -> None:
+        """Rewrite the log from `start` when a command printed a secret that it was given."""
+        data = os.pread(fd, os.fstat(fd).st_size - start, start)
+        clean = self.redactor.clean(data.decode(errors="surrogateescape")).encode(errors="surrogateescape")
+        if clean != data:
+            os.ftruncate(fd, start)
+            os.write(fd, clean)
+
+    def read(self, path: str) -> bytes | None:
+        try:
+            return Path(path).read_bytes()
+        except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
+            return None
+
+    def stat(self, path: str) -> FileStat | None:
+        try:
+            found = os.lstat(path)
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        kind = _kind(found.st_mode)
+        return FileStat(
+            kind=kind,
+            mode=stat_module.S_IMODE(found.st_mode),
+            owner=_user_name(found.st_uid),
+            group=_group_name(found.st_gid),
+            size=found.st_size,
+            mtime=found.st_mtime,
+            target=os.readlink(path) if kind == "symlink" else "",
+        )
+
+    def list(self, path: str) -> tuple[str, ...]:
+        try:
+            return tuple(sorted(os.listdir(path)))
+        except (FileNotFoundError, NotADirectoryError):
+            return ()
+
+    def write(self, path: str, data: bytes, *, mode: int = 0o644, owner: str = "root", group: str = "root") -> None:
+        target = Path(path)
+        if target.is_symlink():
+            raise HostError(f"{path} is a symbolic link to {target.readlink()}; it is left alone")
+        uid, gid = pwd.getpwnam(owner).pw_uid, grp.getgrnam(group).gr_gid
+        target.parent.mkdir(parents=True, exist_ok=True)
+        fd, name = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
+        try:
+            with os.fdopen(fd, "wb") as temporary:
+                temporary.write(data)
+                # Owner first: chown clears set-id bits, and the file is 0600 until both are right.
+                os.fchown(temporary.fileno(), uid, gid)
+                os.fchmod(temporary.fileno(), mode)
+                temporary.flush()
+                os.fsync(temporary.fileno())
+            _copy_label(target, name)
+            Path(name).replace(target)
+        except BaseException:
+            Path(name).unlink(missing_ok=True)
+            raise
+        _sync_directory(target.parent)
+
+    def make_directory(
+        self, path: str, *, mode: int = 0o755, owner: str = "root", group: str = "root"
+    ) -> None:
+        target = Path(path)
+        if target.is_symlink() or (target.exists() and not target.is_dir()):
+            raise HostError(f"{path} is in the way: a directory was wanted there")
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if not target.exists():
+            target.mkdir(mode=0o700)
+        os.chown(target, pwd.getpwnam(owner).pw_uid, grp.getgrnam(group).gr_gid, follow_symlinks=False)
+        target.chmod(mode)
+        _sync_directory(target.parent)
+
+    def symlink(self, path: str, target: str) -> None:
+        temporary = Path(f"{path}.relay-wizard")
+        temporary.unlink(missing_ok=True)
+        temporary.symlink_to(target)
+        temporary.replace(path)
+        _sync_directory(Path(path).parent)
+
+    def remove(self, path: str) -> None:
+        target = Path(path)
+        if target.is_dir() and not target.is_symlink():
+            target.rmdir()
+        else:
+            target.unlink(missing_ok=True)
+        if target.parent.is_dir():
+            _sync_directory(target.parent)
+
+    def connect(self, address: str, port: int, *, timeout: float = 10.0, source: str = "") -> socket.socket:
+        origin = (source, 0) if source else None
+        return socket.create_connection((address, port), timeout=timeout, source_address=origin)  # noqa: TID251
+
+    def query(self, server: str, name: str, rdtype: str, *, timeout: float = 3.0) -> DnsReply:
+        from wizard import resolver  # dnspython is loaded by the first question, not by `steps`
+
+        return resolver.query(server, name, rdtype, timeout)
+
+    def listeners(self) -> tuple[Listener, ...]:
+        import psutil
+
+        found = set()
+        for connection in psutil.net_connections(kind="tcp"):
+            if connection.status != psutil.CONN_LISTEN or not connection.laddr:
+                continue
+            program = ""
+            with contextlib.suppress(psutil.Error, TypeError):
+                program = psutil.Process(connection.pid).name() if connection.pid else ""
+            found.add(Listener(connection.laddr.ip, connection.laddr.port, program))
+        return tuple(sorted(found, key=lambda entry: (entry.port, entry.address)))
+
+    def addresses(self) -> tuple[str, ...]:
+        import psutil
+
+        entries = [entry for group in psutil.net_if_addrs().values() for entry in group]
+        families = (socket.AF_INET, socket.AF_INET6)
+        return tuple(sorted(entry.address.split("%")[0] for entry in entries if entry.family in families))
+
+    def os_release(self) -> Mapping[str, str]:
+        import distro
+
+        return distro.os_release_info()
+
+    def memory(self) -> int:
+        import psutil
+
+        return int(psutil.virtual_memory().total)
+
+    def free_disk(self, path: str) -> int:
+        import psutil
+
+        return int(psutil.disk_usage(path).free)
+
+    def crypt(self, secret: Secret, setting: str) -> str:
+        # libcrypt itself, in this process: no child ever sees the password (Python's crypt module is gone in 3.13).
+        import ctypes
+        import ctypes.util
+
+        name = ctypes.util.find_library("crypt") or "libcrypt.so.1"
+        try:
+            function = ctypes.CDLL(name).crypt
+        except OSError:
+            return ""
+        function.restype = ctypes.c_char_p
+        made = function(secret.reveal().encode(), setting.encode())
+        return "" if made is None or made.startswith(b"*") else bytes(made).decode()
+
+    def is_root(self) -> bool:
+        return os.geteuid() == 0
+
+    def now(self) -> datetime:
+        return datetime.now(UTC)  # noqa: TID251
+
+    def monotonic(self) -> float:
+        return time.monotonic()
+
+    def sleep(self, seconds: float) -> None:
+        time.sleep(seconds)  # noqa: TID251
+
+    def learn(self, secret: Secret) -> Secret:
+        return self.redactor.learn(secret)
+
+
+class DryRunHost(LocalHost):
+    """The local machine with every change refused: plans and checks are computed on it."""
+
+    def run(
+        self,
+        argv: Sequence[str],
+        *,
+        stdin: bytes = b"",  # noqa: ARG002
+        timeout: float = 300.0,  # noqa: ARG002
+        environment: Mapping[str, str] | None = None,  # noqa: ARG002
+    ) -> Completed:
+        raise DryRunError(f"refused to run {' '.join(argv)} while only looking")
+
+    def write(self, path: str, data: bytes, *, mode: int = 0o644, owner: str = "root", group: str = "root") -> None:  # noqa: ARG002
+        raise DryRunError(f"refused to write {path} while only looking")
+
+    def make_directory(
+        self,
+        path: str,
+        *,
+        mode: int = 0o755,  # noqa: ARG002
+        owner: str = "root",  # noqa: ARG002
+        group: str = "root",  # noqa: ARG002
+    ) -> None:
+        raise DryRunError(f"refused to make {path} while only looking")
+
+    def symlink(self, path: str, target: str) -> None:  # noqa: ARG002
+        raise DryRunError(f"refused to link {path} while only looking")
+
+    def remove(self, path: str) -> None:
+        raise DryRunError(f"refused to remove {path} while only looking")
+
+
+def _execute(
+    argv: Sequence[str], stdin: bytes, timeout: float, environment: Mapping[str, str], out: int, err: int
+) -> int:
+    """Run to the end in a session of its own; TERM, then KILL, to the whole group when the time is over."""
+    with tempfile.TemporaryFile() as given:
+        given.write(stdin)
+        given.seek(0)
+        try:
+            child = subprocess.Popen(
+                list(argv), stdin=given, stdout=out, stderr=err, env=dict(environment), cwd="/",
+                start_new_session=True,
+            )  # fmt: skip
+        except (FileNotFoundError, PermissionError, NotADirectoryError) as error:
+            os.write(err, f"{argv[0]}: {error.strerror}\n".encode())
+            return NOT_FOUND
+    try:
+        return child.wait(timeout)
+    except subprocess.TimeoutExpired:
+        for signal_number in (signal.SIGTERM, signal.SIGKILL):
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(child.pid, signal_number)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                child.wait(5)
+                break
+        os.write(err, f"{argv[0]}: stopped after {timeout:.0f} seconds\n".encode())
+        return TIMED_OUT
+
+
+def _kind(mode: int) -> Literal["file", "directory", "symlink", "socket", "other"]:
+    if stat_module.S_ISREG(mode):
+        return "file"
+    if stat_module.S_ISDIR(mode):
+        return "directory"
+    if stat_module.S_ISLNK(mode):
+        return "symlink"
+    return "socket" if stat_module.S_ISSOCK(mode) else "other"
+
+
+def _user_name(uid: int) -> str:
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return str(uid)
+
+
+def _group_name(gid: int) -> str:
+    try:
+        return grp.getgrgid(gid).gr_name
+    except KeyError:
+        return str(gid)
+
+
+def _copy_label(target: Path, temporary: str) -> None:
+    """Give the temporary file the SELinux label of the file that it replaces; a no-op where there is none."""
+    with contextlib.suppress(OSError):
+        os.setxattr(temporary, "security.selinux", os.getxattr(target, "security.selinux"))
+
+
+def _sync_directory(path: Path) -> None:
+    fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)

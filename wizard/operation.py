@@ -1,0 +1,81 @@
+"""An operation: one idempotent change that knows its own difference to the machine as it is."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from wizard.host import Host
+
+Command = tuple[str, ...]
+
+
+class OperationFailed(Exception):
+    """An operation could not do its work.
+
+    Carries what was asked, what came back and what to do, in the words that the operator reads.
+    """
+
+    def __init__(self, asked: str, got: str, do: str) -> None:
+        super().__init__(f"{asked}: {got}")
+        self.asked = asked
+        self.got = got
+        self.do = do
+
+
+@dataclass(frozen=True)
+class Change:
+    """What an operation would do now, and how it is taken back.
+
+    Attributes:
+        summary: one line, what changes: "install postfix, dovecot-core".
+        diff: a unified diff or a short before/after, when there is one to show.
+        command: the exact argv that will be run, when it is one command.
+        paths: files that this change may write. The engine keeps their bytes, mode and owner before it applies, and
+            puts them back on rollback when nobody else has changed them since.
+        undo_edit: commands that take the change out of `paths` when the bytes cannot simply be put back, because a
+            later step or the operator has changed the same file since.
+        undo: commands that rollback always runs, after the files are back.
+        notify: services (names as the platform has them) that read what changed: reloaded or restarted once, at the
+            end of the step.
+        restart: those of `notify` for which a reload is not enough.
+        kept: what rollback deliberately leaves behind ("packages stay installed"), said to the operator.
+    """
+
+    summary: str
+    diff: str | None = None
+    command: Command | None = None
+    paths: tuple[str, ...] = ()
+    undo_edit: tuple[Command, ...] = ()
+    undo: tuple[Command, ...] = ()
+    notify: tuple[str, ...] = ()
+    restart: tuple[str, ...] = ()
+    kept: str | None = None
+
+
+class Operation(ABC):
+    """One idempotent change. Subclasses are frozen dataclasses named in the imperative: `WriteFile`."""
+
+    @property
+    @abstractmethod
+    def id(self) -> str:
+        """What tells this operation from every other of the step: "file:/etc/mailname"."""
+
+    @property
+    @abstractmethod
+    def summary(self) -> str:
+        """One line for the plan, also when nothing changes: "packages postfix, dovecot-core"."""
+
+    @abstractmethod
+    def diff(self, host: Host) -> Change | None:
+        """Say what would change, by looking only (`host.ask`, `host.read`); None when the machine is as wanted."""
+
+    @abstractmethod
+    def apply(self, host: Host) -> None:
+        """Make the change.
+
+        Raises:
+            OperationFailed: with what was asked, what came back and what to do.
+        """

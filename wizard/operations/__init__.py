@@ -1,0 +1,1 @@
+"""Operations: idempotent changes, each of which knows its own difference to the machine."""

@@ -1,0 +1,50 @@
+"""A value that must never be seen, and the filter that keeps it from being seen."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+HIDDEN = "[hidden]"
+
+
+@dataclass(frozen=True)
+class Secret:
+    """A password on its way from the operator to one command's standard input or one 0600 file.
+
+    Its text forms are all hidden, so that a log line, a traceback or a dataclass dump cannot show it; `reveal`
+    is the one way out and is easy to search for.
+    """
+
+    _text: str = field(repr=False)
+
+    def reveal(self) -> str:
+        """Return the secret itself, to be handed to a file descriptor and nothing else."""
+        return self._text
+
+    def __repr__(self) -> str:
+        return HIDDEN
+
+    __str__ = __repr__
+
+
+class Redactor:
+    """Replaces every secret that the program has seen in whatever is about to be recorded or shown."""
+
+    # Replacing a string this short would blank out ordinary words, and so protect nothing.
+    SHORTEST = 4
+
+    def __init__(self) -> None:
+        self._texts: set[str] = set()
+
+    def learn(self, secret: Secret) -> Secret:
+        """Remember `secret`, and hand it back so that it can be learnt where it is read."""
+        text = secret.reveal()
+        if len(text) >= self.SHORTEST:
+            self._texts.add(text)
+        return secret
+
+    def clean(self, text: str) -> str:
+        """Return `text` with every known secret hidden, the longest first (one may contain another)."""
+        for known in sorted(self._texts, key=len, reverse=True):
+            text = text.replace(known, HIDDEN)
+        return text

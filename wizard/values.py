@@ -1,0 +1,275 @@
+"""What an operator may type: each function takes the raw value and returns it clean, or says what is wrong with it.
+
+The same functions judge the answers file and every key press on the screens. Nothing that passes them holds a
+control character or a leading dash, so no answer can reach a shell as an option or start a second line in a file.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+import unicodedata
+from typing import Any
+
+LABEL = re.compile(r"^(?!-)[a-z0-9-]{1,63}(?<!-)$")
+LOGIN = re.compile(r"^[a-z_][a-z0-9_-]{0,30}$")
+LOCAL_PART = re.compile(r"^[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+(\.[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+)*$")
+TIMEZONE = re.compile(r"^[A-Za-z][A-Za-z0-9_+-]*(/[A-Za-z0-9_+-]+){0,2}$")
+SELECTOR = re.compile(r"^(?!-)[a-z0-9-]{1,63}(?<!-)(\.(?!-)[a-z0-9-]{1,63}(?<!-))*$")
+SSH_KEY = re.compile(
+    r"^(ssh-ed25519|ssh-rsa|ecdsa-sha2-nistp(?:256|384|521)|sk-ssh-ed25519@openssh\.com|"
+    r"sk-ecdsa-sha2-nistp256@openssh\.com) [A-Za-z0-9+/]+={0,3}( [^\n\r]*)?$"
+)
+RESERVED_LOGINS = frozenset({"root", "postfix", "dovecot", "dovenull", "opendkim", "opendmarc", "nobody", "daemon", "mail"})
+
+
+def text(value: Any) -> str:
+    """One line of text without control, format or bidirectional characters."""
+    if not isinstance(value, str):
+        raise ValueError(f"{value!r} is not text; put it in quotes")
+    if any(unicodedata.category(character) in {"Cc", "Cf", "Cs", "Co", "Zl", "Zp"} for character in value):
+        raise ValueError("it holds a control or invisible character; type it again by hand")
+    return value.strip()
+
+
+def flag(value: Any) -> bool:
+    """True or false."""
+    if not isinstance(value, bool):
+        raise ValueError(f"{value!r} is neither true nor false")
+    return value
+
+
+def _dns_name(value: Any) -> str:
+    name = text(value).rstrip(".").lower()
+    if not name:
+        raise ValueError("it is empty; a name such as mail.brightmail.example is wanted")
+    if not name.isascii():
+        import idna
+
+        try:
+            name = idna.encode(name, uts46=True).decode()
+        except idna.IDNAError as error:
+            raise ValueError(f"{name!r} is not a valid international domain name: {error}") from None
+    if len(name) > 253:
+        raise ValueError("it is longer than the 253 characters of a DNS name")
+    for label in name.split("."):
+        if not LABEL.match(label):
+            raise ValueError(
+                f"the part {label!r} cannot stand in a DNS name; use letters, digits and inner hyphens"
+            )
+    return name
+
+
+def domain(value: Any) -> str:
+    """A domain of at least two labels, as A-labels in lower case: "brightmail.example" (RFC 1035, RFC 5890)."""
+    name = _dns_name(value)
+    if "." not in name:
+        raise ValueError(f"{name!r} has no dot; write the whole domain, such as {name}.example")
+    if name.rsplit(".", 1)[1].isdigit():
+        raise ValueError(f"{name!r} looks like an IP address; a domain name is wanted")
+    return name
+
+
+def hostname(value: Any) -> str:
+    """A fully qualified host name of at least three labels or a domain: "mail.brightmail.example"."""
+    return domain(value)
+
+
+def ipv4(value: Any) -> str:
+    """An IPv4 address; empty means "detect it"."""
+    shown = text(value)
+    if not shown:
+        return ""
+    try:
+        return str(ipaddress.IPv4Address(shown))
+    except ValueError:
+        raise ValueError(f"{shown!r} is not an IPv4 address such as 192.0.2.10") from None
+
+
+def ipv6(value: Any) -> str:
+    """An IPv6 address; empty means "IPv4 only"."""
+    shown = text(value)
+    if not shown:
+        return ""
+    try:
+        return str(ipaddress.IPv6Address(shown))
+    except ValueError:
+        raise ValueError(f"{shown!r} is not an IPv6 address such as 2001:db8::10") from None
+
+
+def ip_address(value: Any) -> str:
+    """An IP address of either family."""
+    shown = text(value)
+    try:
+        return str(ipaddress.ip_address(shown))
+    except ValueError:
+        raise ValueError(f"{shown!r} is not an IP address") from None
+
+
+def network(value: Any) -> str:
+    """An address or a range in CIDR form: "203.0.113.66/32". Host bits are an error, as they hide a typing slip."""
+    shown = text(value)
+    try:
+        found = ipaddress.ip_network(shown)
+    except ValueError as error:
+        raise ValueError(f"{shown!r} is not an address range such as 203.0.113.0/24: {error}") from None
+    if found.prefixlen == 0:
+        raise ValueError(f"{shown!r} is the whole Internet")
+    return str(found)
+
+
+def host_or_address(value: Any) -> str:
+    """An IP address or a host name; empty means "there is none"."""
+    shown = text(value)
+    if not shown:
+        return ""
+    try:
+        return str(ipaddress.ip_address(shown))
+    except ValueError:
+        return domain(shown)
+
+
+def port(value: Any) -> int:
+    """A TCP port."""
+    if isinstance(value, str) and value.strip().isdigit():
+        value = int(value)
+    if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= 65535:
+        raise ValueError(f"{value!r} is not a port; a number from 1 to 65535 is wanted")
+    return value
+
+
+def ssh_port(value: Any) -> int:
+    """A TCP port for SSH that no service of the relay needs."""
+    number = port(value)
+    if number in {25, 80, 443, 465, 587, 8891, 8893}:
+        raise ValueError(f"port {number} is needed by the mail relay; choose another, such as 2222")
+    return number
+
+
+def email(value: Any) -> str:
+    """An e-mail address in its plain form, its domain as A-labels (RFC 5321, section 4.1.2; no quoted local part)."""
+    shown = text(value)
+    local, at, rest = shown.rpartition("@")
+    if not at:
+        raise ValueError(f"{shown!r} has no @; an address such as you@brightmail.example is wanted")
+    if len(local) > 64 or not LOCAL_PART.match(local):
+        raise ValueError(f"{local!r} before the @ is not usable; letters, digits, dots and hyphens are")
+    return f"{local}@{domain(rest)}"
+
+
+def login(value: Any) -> str:
+    """A login name as useradd(8) accepts it, and not one that a daemon owns."""
+    shown = text(value)
+    if not LOGIN.match(shown):
+        raise ValueError(f"{shown!r} is not a login name; start with a small letter, then small letters, digits, - or _")
+    if shown in RESERVED_LOGINS:
+        raise ValueError(f"{shown!r} belongs to the system; choose another name")
+    return shown
+
+
+def role(value: Any) -> str:
+    """What a user is for: "mail" sends mail and has no shell, "admin" has a shell and sudo."""
+    shown = text(value)
+    if shown not in {"mail", "admin"}:
+        raise ValueError(f'{shown!r} is not a role; write "mail" or "admin"')
+    return shown
+
+
+def ssh_key(value: Any) -> str:
+    """One public key as in authorized_keys(5), without options: they could carry a command."""
+    shown = text(value)
+    if not SSH_KEY.match(shown):
+        raise ValueError(
+            f"{shown[:40]!r} is not a public SSH key; paste the one line of a file such as ~/.ssh/id_ed25519.pub"
+        )
+    return shown
+
+
+def path(value: Any) -> str:
+    """An absolute path without `..`; empty means "none"."""
+    shown = text(value)
+    if shown and (not shown.startswith("/") or ".." in shown.split("/")):
+        raise ValueError(f"{shown!r} is not a full path such as /root/you.password")
+    return shown
+
+
+def url(value: Any) -> str:
+    """An https address."""
+    shown = text(value)
+    if not re.match(r"^https://[A-Za-z0-9.:\[\]-]+(/[A-Za-z0-9._~/%-]*)?$", shown):
+        raise ValueError(f"{shown!r} is not an https:// address")
+    return shown
+
+
+def timezone(value: Any) -> str:
+    """A zone of the tz database by its form; whether the machine has it is asked when it is set."""
+    shown = text(value)
+    if not TIMEZONE.match(shown):
+        raise ValueError(f"{shown!r} is not a time zone such as Etc/UTC or Europe/Vienna")
+    return shown
+
+
+def selector(value: Any) -> str:
+    """A DKIM selector: DNS labels in front of ._domainkey (RFC 6376, section 3.1)."""
+    shown = text(value).lower()
+    if not SELECTOR.match(shown):
+        raise ValueError(f"{shown!r} is not a selector; letters, digits and hyphens, such as s2026")
+    return shown
+
+
+def root_login(value: Any) -> str:
+    """A value of sshd's PermitRootLogin."""
+    shown = text(value)
+    if shown not in {"yes", "no", "prohibit-password"}:
+        raise ValueError(f'{shown!r} is not one of "no", "prohibit-password", "yes"')
+    return shown
+
+
+def web_method(value: Any) -> str:
+    """How port 80 is answered for the certificate."""
+    shown = text(value)
+    if shown not in {"standalone", "apache"}:
+        raise ValueError(f'{shown!r} is not a method; write "standalone" or "apache"')
+    return shown
+
+
+def spf_policy(value: Any) -> str:
+    """The last word of an SPF record (RFC 7208, section 4.6.2), without the neutral and open ones."""
+    shown = text(value)
+    if shown not in {"-all", "~all"}:
+        raise ValueError(f'{shown!r} is not a policy; write "-all" (refuse others) or "~all" (mark them)')
+    return shown
+
+
+def dmarc_policy(value: Any) -> str:
+    """A value of the DMARC `p` tag (RFC 9989)."""
+    shown = text(value)
+    if shown not in {"none", "quarantine", "reject"}:
+        raise ValueError(f'{shown!r} is not a policy; write "none", "quarantine" or "reject"')
+    return shown
+
+
+def report_uri(value: Any) -> str:
+    """Where DMARC reports go: mailto: and an address."""
+    shown = text(value)
+    if not shown.startswith("mailto:"):
+        raise ValueError(f"{shown!r} has to begin with mailto:, such as mailto:dmarc-reports@brightmail.example")
+    return f"mailto:{email(shown.removeprefix('mailto:'))}"
+
+
+def reject_entry(value: Any) -> str:
+    """Whom to refuse: a domain, an e-mail address, an IP address or a range."""
+    shown = text(value)
+    if "@" in shown:
+        return email(shown)
+    if re.match(r"^[0-9.]+(/\d+)?$", shown) or ":" in shown:
+        return network(shown)
+    return domain(shown)
+
+
+def probe_target(value: Any) -> str:
+    """A mail server: a host name or an address."""
+    found = host_or_address(value)
+    if not found:
+        raise ValueError("it is empty; a host name such as mx.example.net is wanted")
+    return found
