@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from dataclasses import Field, dataclass, field, fields, is_dataclass
+from dataclasses import Field, dataclass, field, fields
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from wizard import values
@@ -19,13 +19,13 @@ class AnswersError(Exception):
     """An answer is missing, unknown or wrong; the text names the key and what would be right."""
 
 
-def value(parse: Callable[[Any], T], default: T) -> T:
+def value(parse: Callable[[object], T], default: T) -> T:
     """One answer: how the raw value is judged, and its default."""
     made: T = field(default=default, metadata={"parse": parse})
     return made
 
 
-def several(parse: Callable[[Any], T], default: tuple[T, ...] = ()) -> tuple[T, ...]:
+def several(parse: Callable[[object], T], default: tuple[T, ...] = ()) -> tuple[T, ...]:
     """A list of answers of one kind."""
     made: tuple[T, ...] = field(default=default, metadata={"parse": parse, "several": True})
     return made
@@ -43,7 +43,11 @@ class Relay:
     timezone: str = value(values.timezone, "Etc/UTC")
 
 
-def recipients(raw: Any) -> str | tuple[str, ...]:
+# Named, so that its type is the whole union and not that of the one text.
+DEFAULT_RECIPIENTS: str | tuple[str, ...] = "verify"
+
+
+def recipients(raw: object) -> str | tuple[str, ...]:
     """How home's addresses are known: "verify" (home is asked at RCPT), or the list of them."""
     if raw == "verify":
         return "verify"
@@ -60,7 +64,7 @@ class Home:
     address: str = value(values.host_or_address, "")
     port: int = value(values.port, 10025)
     networks: tuple[str, ...] = several(values.network)
-    recipients: str | tuple[str, ...] = value(recipients, "verify")
+    recipients: str | tuple[str, ...] = value(recipients, DEFAULT_RECIPIENTS)
     login: str = value(values.login, "home")
     login_password_file: str = value(values.path, "")
 
@@ -243,7 +247,9 @@ def parse(raw: Mapping[str, Any]) -> Answers:
         AnswersError: naming the first key that is unknown or wrong, and what would be right.
     """
     if raw.get("schema", SCHEMA) != SCHEMA:
-        raise AnswersError(f"schema: got {raw['schema']!r}, want {SCHEMA}: this program reads answers of schema {SCHEMA}")
+        raise AnswersError(
+            f"schema: got {raw['schema']!r}, want {SCHEMA}: this program reads answers of schema {SCHEMA}"
+        )
     _known("", raw, tuple(entry.name for entry in fields(Answers)))
     sections: dict[str, Any] = {}
     for name, kind in _section_types().items():
@@ -262,28 +268,34 @@ def complete(answers: Answers) -> Answers:
     Raises:
         AnswersError: with the key to change.
     """
+    _check_users(answers)
+    if answers.home is not None:
+        _check_home(answers, answers.home)
+    return answers
+
+
+def _check_users(answers: Answers) -> None:
     names = [user.name for user in answers.users]
     for number, name in enumerate(names):
         if not name:
             raise AnswersError(f"users[{number}].name: it is missing; write the login name")
         if name in names[:number]:
             raise AnswersError(f"users[{number}].name: {name!r} is there twice; each user needs a name of its own")
-    home = answers.home
-    if home is None:
-        return answers
+
+
+def _check_home(answers: Answers, home: Home) -> None:
     if not home.domains:
         raise AnswersError("home.domains: it is missing; write the domain of the home server, or leave [home] out")
     if not home.address:
         raise AnswersError("home.address: it is missing; write the address or name under which home is reached")
     if answers.relay.domain in home.domains:
         raise AnswersError(f"home.domains: {answers.relay.domain!r} is the relay's own domain; home needs another")
-    if home.login in names:
+    if home.login in [user.name for user in answers.users]:
         raise AnswersError(f"home.login: {home.login!r} is a user as well; home needs a login of its own")
     if isinstance(home.recipients, tuple):
         for address in home.recipients:
             if address.rpartition("@")[2] not in home.domains:
                 raise AnswersError(f"home.recipients: {address!r} is not in one of home's domains")
-    return answers
 
 
 def load(data: bytes, source: str) -> Answers:
@@ -345,8 +357,12 @@ def as_toml(answers: Answers) -> str:
 
 
 def _section_types() -> dict[str, type[Any]]:
-    kinds = {entry.name: entry.default_factory for entry in fields(Answers) if is_dataclass(entry.default_factory)}
-    return {**kinds, "home": Home}  # type: ignore[dict-item]
+    kinds: dict[str, type[Any]] = {"home": Home}
+    for entry in fields(Answers):
+        factory: object = entry.default_factory
+        if isinstance(factory, type):
+            kinds[entry.name] = factory
+    return kinds
 
 
 def _section(name: str, kind: type[T], raw: Any) -> T:

@@ -1,4 +1,4 @@
-"""Facts: what the machine is, observed when asked and never remembered; and the context that steps are computed from."""
+"""Facts: what the machine is, observed when asked, never remembered; and the context that steps are computed from."""
 
 from __future__ import annotations
 

@@ -176,9 +176,7 @@ class Host(ABC):
         """Replace or create a file atomically, created with its final mode; never through a symlink."""
 
     @abstractmethod
-    def make_directory(
-        self, path: str, *, mode: int = 0o755, owner: str = "root", group: str = "root"
-    ) -> None:
+    def make_directory(self, path: str, *, mode: int = 0o755, owner: str = "root", group: str = "root") -> None:
         """Create a directory with its parents, or set mode and owner of the one that is there."""
 
     @abstractmethod
@@ -219,7 +217,7 @@ class Host(ABC):
 
     @abstractmethod
     def crypt(self, secret: Secret, setting: str) -> str:
-        """crypt(3): the hash of `secret` under `setting` (a whole stored hash will do); '' when it cannot be made."""
+        """The crypt(3) hash of `secret` under `setting` (a whole stored hash will do); '' when it cannot be made."""
 
     @abstractmethod
     def is_root(self) -> bool:
@@ -315,12 +313,12 @@ class LocalHost(Host):
             group=_group_name(found.st_gid),
             size=found.st_size,
             mtime=found.st_mtime,
-            target=os.readlink(path) if kind == "symlink" else "",
+            target=str(Path(path).readlink()) if kind == "symlink" else "",
         )
 
     def list(self, path: str) -> tuple[str, ...]:
         try:
-            return tuple(sorted(os.listdir(path)))
+            return tuple(sorted(entry.name for entry in Path(path).iterdir()))
         except (FileNotFoundError, NotADirectoryError):
             return ()
 
@@ -346,9 +344,7 @@ class LocalHost(Host):
             raise
         _sync_directory(target.parent)
 
-    def make_directory(
-        self, path: str, *, mode: int = 0o755, owner: str = "root", group: str = "root"
-    ) -> None:
+    def make_directory(self, path: str, *, mode: int = 0o755, owner: str = "root", group: str = "root") -> None:
         target = Path(path)
         if target.is_symlink() or (target.exists() and not target.is_dir()):
             raise HostError(f"{path} is in the way: a directory was wanted there")
@@ -377,7 +373,7 @@ class LocalHost(Host):
 
     def connect(self, address: str, port: int, *, timeout: float = 10.0, source: str = "") -> socket.socket:
         origin = (source, 0) if source else None
-        return socket.create_connection((address, port), timeout=timeout, source_address=origin)  # noqa: TID251
+        return socket.create_connection((address, port), timeout=timeout, source_address=origin)
 
     def query(self, server: str, name: str, rdtype: str, *, timeout: float = 3.0) -> DnsReply:
         from wizard import resolver  # dnspython is loaded by the first question, not by `steps`
@@ -437,13 +433,13 @@ class LocalHost(Host):
         return os.geteuid() == 0
 
     def now(self) -> datetime:
-        return datetime.now(UTC)  # noqa: TID251
+        return datetime.now(UTC)
 
     def monotonic(self) -> float:
         return time.monotonic()
 
     def sleep(self, seconds: float) -> None:
-        time.sleep(seconds)  # noqa: TID251
+        time.sleep(seconds)
 
     def learn(self, secret: Secret) -> Secret:
         return self.redactor.learn(secret)
@@ -456,26 +452,26 @@ class DryRunHost(LocalHost):
         self,
         argv: Sequence[str],
         *,
-        stdin: bytes = b"",  # noqa: ARG002
-        timeout: float = 300.0,  # noqa: ARG002
-        environment: Mapping[str, str] | None = None,  # noqa: ARG002
+        stdin: bytes = b"",
+        timeout: float = 300.0,
+        environment: Mapping[str, str] | None = None,
     ) -> Completed:
         raise DryRunError(f"refused to run {' '.join(argv)} while only looking")
 
-    def write(self, path: str, data: bytes, *, mode: int = 0o644, owner: str = "root", group: str = "root") -> None:  # noqa: ARG002
+    def write(self, path: str, data: bytes, *, mode: int = 0o644, owner: str = "root", group: str = "root") -> None:
         raise DryRunError(f"refused to write {path} while only looking")
 
     def make_directory(
         self,
         path: str,
         *,
-        mode: int = 0o755,  # noqa: ARG002
-        owner: str = "root",  # noqa: ARG002
-        group: str = "root",  # noqa: ARG002
+        mode: int = 0o755,
+        owner: str = "root",
+        group: str = "root",
     ) -> None:
         raise DryRunError(f"refused to make {path} while only looking")
 
-    def symlink(self, path: str, target: str) -> None:  # noqa: ARG002
+    def symlink(self, path: str, target: str) -> None:
         raise DryRunError(f"refused to link {path} while only looking")
 
     def remove(self, path: str) -> None:

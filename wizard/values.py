@@ -9,7 +9,6 @@ from __future__ import annotations
 import ipaddress
 import re
 import unicodedata
-from typing import Any
 
 LABEL = re.compile(r"^(?!-)[a-z0-9-]{1,63}(?<!-)$")
 LOGIN = re.compile(r"^[a-z_][a-z0-9_-]{0,30}$")
@@ -20,10 +19,12 @@ SSH_KEY = re.compile(
     r"^(ssh-ed25519|ssh-rsa|ecdsa-sha2-nistp(?:256|384|521)|sk-ssh-ed25519@openssh\.com|"
     r"sk-ecdsa-sha2-nistp256@openssh\.com) [A-Za-z0-9+/]+={0,3}( [^\n\r]*)?$"
 )
-RESERVED_LOGINS = frozenset({"root", "postfix", "dovecot", "dovenull", "opendkim", "opendmarc", "nobody", "daemon", "mail"})
+RESERVED_LOGINS = frozenset(
+    {"root", "postfix", "dovecot", "dovenull", "opendkim", "opendmarc", "nobody", "daemon", "mail"}
+)
 
 
-def text(value: Any) -> str:
+def text(value: object) -> str:
     """One line of text without control, format or bidirectional characters."""
     if not isinstance(value, str):
         raise ValueError(f"{value!r} is not text; put it in quotes")
@@ -32,14 +33,14 @@ def text(value: Any) -> str:
     return value.strip()
 
 
-def flag(value: Any) -> bool:
+def flag(value: object) -> bool:
     """True or false."""
     if not isinstance(value, bool):
         raise ValueError(f"{value!r} is neither true nor false")
     return value
 
 
-def _dns_name(value: Any) -> str:
+def _dns_name(value: object) -> str:
     name = text(value).rstrip(".").lower()
     if not name:
         raise ValueError("it is empty; a name such as mail.brightmail.example is wanted")
@@ -54,13 +55,11 @@ def _dns_name(value: Any) -> str:
         raise ValueError("it is longer than the 253 characters of a DNS name")
     for label in name.split("."):
         if not LABEL.match(label):
-            raise ValueError(
-                f"the part {label!r} cannot stand in a DNS name; use letters, digits and inner hyphens"
-            )
+            raise ValueError(f"the part {label!r} cannot stand in a DNS name; use letters, digits and inner hyphens")
     return name
 
 
-def domain(value: Any) -> str:
+def domain(value: object) -> str:
     """A domain of at least two labels, as A-labels in lower case: "brightmail.example" (RFC 1035, RFC 5890)."""
     name = _dns_name(value)
     if "." not in name:
@@ -70,12 +69,12 @@ def domain(value: Any) -> str:
     return name
 
 
-def hostname(value: Any) -> str:
+def hostname(value: object) -> str:
     """A fully qualified host name of at least three labels or a domain: "mail.brightmail.example"."""
     return domain(value)
 
 
-def ipv4(value: Any) -> str:
+def ipv4(value: object) -> str:
     """An IPv4 address; empty means "detect it"."""
     shown = text(value)
     if not shown:
@@ -86,7 +85,7 @@ def ipv4(value: Any) -> str:
         raise ValueError(f"{shown!r} is not an IPv4 address such as 192.0.2.10") from None
 
 
-def ipv6(value: Any) -> str:
+def ipv6(value: object) -> str:
     """An IPv6 address; empty means "IPv4 only"."""
     shown = text(value)
     if not shown:
@@ -97,7 +96,7 @@ def ipv6(value: Any) -> str:
         raise ValueError(f"{shown!r} is not an IPv6 address such as 2001:db8::10") from None
 
 
-def ip_address(value: Any) -> str:
+def ip_address(value: object) -> str:
     """An IP address of either family."""
     shown = text(value)
     try:
@@ -106,7 +105,7 @@ def ip_address(value: Any) -> str:
         raise ValueError(f"{shown!r} is not an IP address") from None
 
 
-def network(value: Any) -> str:
+def network(value: object) -> str:
     """An address or a range in CIDR form: "203.0.113.66/32". Host bits are an error, as they hide a typing slip."""
     shown = text(value)
     try:
@@ -118,7 +117,7 @@ def network(value: Any) -> str:
     return str(found)
 
 
-def host_or_address(value: Any) -> str:
+def host_or_address(value: object) -> str:
     """An IP address or a host name; empty means "there is none"."""
     shown = text(value)
     if not shown:
@@ -129,7 +128,7 @@ def host_or_address(value: Any) -> str:
         return domain(shown)
 
 
-def port(value: Any) -> int:
+def port(value: object) -> int:
     """A TCP port."""
     if isinstance(value, str) and value.strip().isdigit():
         value = int(value)
@@ -138,7 +137,7 @@ def port(value: Any) -> int:
     return value
 
 
-def ssh_port(value: Any) -> int:
+def ssh_port(value: object) -> int:
     """A TCP port for SSH that no service of the relay needs."""
     number = port(value)
     if number in {25, 80, 443, 465, 587, 8891, 8893}:
@@ -146,7 +145,7 @@ def ssh_port(value: Any) -> int:
     return number
 
 
-def email(value: Any) -> str:
+def email(value: object) -> str:
     """An e-mail address in its plain form, its domain as A-labels (RFC 5321, section 4.1.2; no quoted local part)."""
     shown = text(value)
     local, at, rest = shown.rpartition("@")
@@ -157,17 +156,19 @@ def email(value: Any) -> str:
     return f"{local}@{domain(rest)}"
 
 
-def login(value: Any) -> str:
+def login(value: object) -> str:
     """A login name as useradd(8) accepts it, and not one that a daemon owns."""
     shown = text(value)
     if not LOGIN.match(shown):
-        raise ValueError(f"{shown!r} is not a login name; start with a small letter, then small letters, digits, - or _")
+        raise ValueError(
+            f"{shown!r} is not a login name; start with a small letter, then small letters, digits, - or _"
+        )
     if shown in RESERVED_LOGINS:
         raise ValueError(f"{shown!r} belongs to the system; choose another name")
     return shown
 
 
-def role(value: Any) -> str:
+def role(value: object) -> str:
     """What a user is for: "mail" sends mail and has no shell, "admin" has a shell and sudo."""
     shown = text(value)
     if shown not in {"mail", "admin"}:
@@ -175,7 +176,7 @@ def role(value: Any) -> str:
     return shown
 
 
-def ssh_key(value: Any) -> str:
+def ssh_key(value: object) -> str:
     """One public key as in authorized_keys(5), without options: they could carry a command."""
     shown = text(value)
     if not SSH_KEY.match(shown):
@@ -185,7 +186,7 @@ def ssh_key(value: Any) -> str:
     return shown
 
 
-def path(value: Any) -> str:
+def path(value: object) -> str:
     """An absolute path without `..`; empty means "none"."""
     shown = text(value)
     if shown and (not shown.startswith("/") or ".." in shown.split("/")):
@@ -193,7 +194,7 @@ def path(value: Any) -> str:
     return shown
 
 
-def url(value: Any) -> str:
+def url(value: object) -> str:
     """An https address."""
     shown = text(value)
     if not re.match(r"^https://[A-Za-z0-9.:\[\]-]+(/[A-Za-z0-9._~/%-]*)?$", shown):
@@ -201,7 +202,7 @@ def url(value: Any) -> str:
     return shown
 
 
-def timezone(value: Any) -> str:
+def timezone(value: object) -> str:
     """A zone of the tz database by its form; whether the machine has it is asked when it is set."""
     shown = text(value)
     if not TIMEZONE.match(shown):
@@ -209,7 +210,7 @@ def timezone(value: Any) -> str:
     return shown
 
 
-def selector(value: Any) -> str:
+def selector(value: object) -> str:
     """A DKIM selector: DNS labels in front of ._domainkey (RFC 6376, section 3.1)."""
     shown = text(value).lower()
     if not SELECTOR.match(shown):
@@ -217,7 +218,7 @@ def selector(value: Any) -> str:
     return shown
 
 
-def root_login(value: Any) -> str:
+def root_login(value: object) -> str:
     """A value of sshd's PermitRootLogin."""
     shown = text(value)
     if shown not in {"yes", "no", "prohibit-password"}:
@@ -225,7 +226,7 @@ def root_login(value: Any) -> str:
     return shown
 
 
-def web_method(value: Any) -> str:
+def web_method(value: object) -> str:
     """How port 80 is answered for the certificate."""
     shown = text(value)
     if shown not in {"standalone", "apache"}:
@@ -233,7 +234,7 @@ def web_method(value: Any) -> str:
     return shown
 
 
-def spf_policy(value: Any) -> str:
+def spf_policy(value: object) -> str:
     """The last word of an SPF record (RFC 7208, section 4.6.2), without the neutral and open ones."""
     shown = text(value)
     if shown not in {"-all", "~all"}:
@@ -241,7 +242,7 @@ def spf_policy(value: Any) -> str:
     return shown
 
 
-def dmarc_policy(value: Any) -> str:
+def dmarc_policy(value: object) -> str:
     """A value of the DMARC `p` tag (RFC 9989)."""
     shown = text(value)
     if shown not in {"none", "quarantine", "reject"}:
@@ -249,7 +250,7 @@ def dmarc_policy(value: Any) -> str:
     return shown
 
 
-def report_uri(value: Any) -> str:
+def report_uri(value: object) -> str:
     """Where DMARC reports go: mailto: and an address."""
     shown = text(value)
     if not shown.startswith("mailto:"):
@@ -257,7 +258,7 @@ def report_uri(value: Any) -> str:
     return f"mailto:{email(shown.removeprefix('mailto:'))}"
 
 
-def reject_entry(value: Any) -> str:
+def reject_entry(value: object) -> str:
     """Whom to refuse: a domain, an e-mail address, an IP address or a range."""
     shown = text(value)
     if "@" in shown:
@@ -267,7 +268,7 @@ def reject_entry(value: Any) -> str:
     return domain(shown)
 
 
-def probe_target(value: Any) -> str:
+def probe_target(value: object) -> str:
     """A mail server: a host name or an address."""
     found = host_or_address(value)
     if not found:

@@ -61,20 +61,19 @@ class WriteFile(Operation):
 
     @property
     def id(self) -> str:
-        """See Operation."""
         return f"file:{self.path}"
 
     @property
     def summary(self) -> str:
-        """See Operation."""
         return f"write {self.path}"
 
     def diff(self, host: Host) -> Change | None:
-        """See Operation."""
         found = host.stat(self.path)
         if found is not None and found.kind != "file":
             raise OperationFailed(
-                f"write {self.path}", f"a {found.kind} is there", "Move it away, then apply again; it is left alone."
+                f"write {self.path}",
+                f"a {found.kind} is there",
+                "Move it away, then apply again; it is left alone.",
             )
         before, after = host.read(self.path), self.content.encode()
         ownership = "" if found is None else f"{found.mode:04o} {found.owner}:{found.group}"
@@ -90,7 +89,6 @@ class WriteFile(Operation):
         )  # fmt: skip
 
     def apply(self, host: Host) -> None:
-        """See Operation."""
         if self.check_candidate:
             self._judge_candidate(host)
         before, found = host.read(self.path), host.stat(self.path)
@@ -158,16 +156,13 @@ class RemoveFile(Operation):
 
     @property
     def id(self) -> str:
-        """See Operation."""
         return f"remove:{self.path}"
 
     @property
     def summary(self) -> str:
-        """See Operation."""
         return f"remove {self.path}"
 
     def diff(self, host: Host) -> Change | None:
-        """See Operation."""
         if host.stat(self.path) is None:
             return None
         return Change(
@@ -176,7 +171,6 @@ class RemoveFile(Operation):
         )  # fmt: skip
 
     def apply(self, host: Host) -> None:
-        """See Operation."""
         host.remove(self.path)
 
 
@@ -191,16 +185,13 @@ class MakeDirectory(Operation):
 
     @property
     def id(self) -> str:
-        """See Operation."""
         return f"directory:{self.path}"
 
     @property
     def summary(self) -> str:
-        """See Operation."""
         return f"folder {self.path}"
 
     def diff(self, host: Host) -> Change | None:
-        """See Operation."""
         found = host.stat(self.path)
         wanted = f"{self.mode:04o} {self.owner}:{self.group}"
         if found is None:
@@ -213,7 +204,6 @@ class MakeDirectory(Operation):
         return Change(summary=self.summary, diff=f"{self.path}: {now} → {wanted}\n", paths=(self.path,))
 
     def apply(self, host: Host) -> None:
-        """See Operation."""
         try:
             host.make_directory(self.path, mode=self.mode, owner=self.owner, group=self.group)
         except (HostError, OSError, KeyError) as error:

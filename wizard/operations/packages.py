@@ -50,16 +50,13 @@ class InstallPackages(Operation):
 
     @property
     def id(self) -> str:
-        """See Operation."""
         return f"packages:{','.join(self.packages)}"
 
     @property
     def summary(self) -> str:
-        """See Operation."""
         return f"packages {', '.join(self.packages)}"
 
     def diff(self, host: Host) -> Change | None:
-        """See Operation."""
         there = installed(host, self.platform, self.packages)
         missing = tuple(name for name in self.packages if name not in there)
         if not missing:
@@ -76,7 +73,6 @@ class InstallPackages(Operation):
         return (*APT, "--no-install-recommends", "install", *missing)
 
     def apply(self, host: Host) -> None:
-        """See Operation."""
         there = installed(host, self.platform, self.packages)
         missing = tuple(name for name in self.packages if name not in there)
         if self.platform.family == "redhat":
@@ -142,7 +138,9 @@ def _transact(host: Host, command: Command) -> None:
     errors = " / ".join(line for line in done.out.splitlines() if line.startswith(("E:", "Error")))
     advice = "Mend what it names, then apply again; what is installed already is not installed twice."
     if "lock" in errors.lower():
-        advice = "Another package manager is at work. Wait for it to end (ps aux | grep -e apt -e dpkg), then apply again."
+        advice = (
+            "Another package manager is at work. Wait for it to end (ps aux | grep -e apt -e dpkg), then apply again."
+        )
     elif "space" in done.out.lower() and "free" in done.out.lower():
         advice = "The disk is full. Look with: df -h   and make room, then apply again."
     raise OperationFailed(" ".join(command), errors or done.complaint, advice)

@@ -28,16 +28,13 @@ class RunService(Operation):
 
     @property
     def id(self) -> str:
-        """See Operation."""
         return f"service:{self.name}"
 
     @property
     def summary(self) -> str:
-        """See Operation."""
         return f"run {self.name}"
 
     def diff(self, host: Host) -> Change | None:
-        """See Operation."""
         unit = unit_name(self.name)
         enabled = host.ask(["systemctl", "is-enabled", unit]).text
         active = host.ask(["systemctl", "is-active", unit]).text
@@ -60,7 +57,6 @@ class RunService(Operation):
         )
 
     def apply(self, host: Host) -> None:
-        """See Operation."""
         unit = unit_name(self.name)
         if host.ask(["systemctl", "is-enabled", unit]).text == "masked":
             host.run(["systemctl", "unmask", unit])
@@ -82,16 +78,13 @@ class StopService(Operation):
 
     @property
     def id(self) -> str:
-        """See Operation."""
         return f"service:{self.name}"
 
     @property
     def summary(self) -> str:
-        """See Operation."""
         return f"stop {self.name}"
 
     def diff(self, host: Host) -> Change | None:
-        """See Operation."""
         unit = unit_name(self.name)
         enabled = host.ask(["systemctl", "is-enabled", unit]).text
         active = host.ask(["systemctl", "is-active", unit]).text
@@ -116,7 +109,6 @@ class StopService(Operation):
         )
 
     def apply(self, host: Host) -> None:
-        """See Operation."""
         unit = unit_name(self.name)
         # Disabled as well, so that a later unmask does not bring it back at boot.
         host.run(["systemctl", "disable", unit])

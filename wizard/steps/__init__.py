@@ -1,0 +1,19 @@
+"""The checklist, in order. A new step is one file here, its line in this tuple, and its folder below templates/."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from wizard.step import Step
+
+STEPS: tuple[Step, ...] = ()
+
+
+def step(step_id: str) -> Step:
+    """The step of this id.
+
+    Raises:
+        KeyError: when there is none.
+    """
+    return next(entry for entry in STEPS if entry.id == step_id)
