@@ -79,7 +79,7 @@ WIZARD_MAY_INSTALL = [
     "dma",
 ]
 
-# What has its own sdist only, or is needed to build one, becomes a wheel here once.
+# The Pythons of the two releases.
 PYTHONS = ("3.11", "3.13")
 
 
@@ -212,11 +212,9 @@ def _download(base: Path, packages: list[str], target: Path) -> None:
     layers = f"lowerdir={base},upperdir={work / 'upper'},workdir={work / 'work'}"
     run(["mount", "-t", "overlay", "overlay", "-o", layers, str(merged)])
     try:
-        # The chroot resolves and verifies like this machine.
+        # The chroot finds the mirrors as this machine does.
         shutil.copy("/etc/resolv.conf", merged / "etc/resolv.conf")
         inside = ["chroot", str(merged), "env", "DEBIAN_FRONTEND=noninteractive"]
-        for own in sorted(Path("/etc/apt/apt.conf.d").glob("*artifact*")):
-            shutil.copy(own, merged / "etc/apt/apt.conf.d")
         run([*inside, "apt-get", "-q", "update"])
         run([*inside, "apt-get", "-qy", "install", "--download-only", *packages])
         for package in (merged / "var/cache/apt/archives").glob("*.deb"):
