@@ -38,6 +38,8 @@ class Change:
         undo_edit: commands that take the change out of `paths` when the bytes cannot simply be put back, because a
             later step or the operator has changed the same file since.
         undo: commands that rollback always runs, after the files are back.
+        by_line: the lines of `paths` stand on their own (shadow(5), authorized_keys): when a file has changed since,
+            rollback takes our lines alone out of it again (`wizard.lines.take_back`); everybody else's stay.
         notify: services (names as the platform has them) that read what changed: reloaded or restarted once, at the
             end of the step.
         restart: those of `notify` for which a reload is not enough.
@@ -50,6 +52,7 @@ class Change:
     paths: tuple[str, ...] = ()
     undo_edit: tuple[Command, ...] = ()
     undo: tuple[Command, ...] = ()
+    by_line: bool = False
     notify: tuple[str, ...] = ()
     restart: tuple[str, ...] = ()
     kept: str | None = None
