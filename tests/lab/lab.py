@@ -10,7 +10,7 @@ import subprocess
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from . import network, rootfs
+from . import certifier, home, network, rootfs, world
 from .machine import Machine
 from .places import CACHE, CHECKOUT, LABS, LINKS, RELEASES, RESOLVER, VPS, WORLD_RELEASE
 from .shell import LabError, run
@@ -84,6 +84,10 @@ class Lab:
         machine.create()
         self._furnish(machine)
         machine.start()
+        if host == "world":
+            world.wait(machine)
+        if host in ("world", "vps"):
+            self._trust()
 
     def push(self) -> None:
         """Copy the checkout as it is now into the VPS, its environment there left alone."""
@@ -114,6 +118,12 @@ class Lab:
         flags = [part for option in options for part in ("-o", option)]
         return ["ip", "netns", "exec", client, "ssh", "-i", str(self.key), "-p", str(port), *flags, f"{user}@{VPS}"]
 
+    def _trust(self) -> None:
+        """Give the VPS the certificates of the authority that runs now."""
+        running = [name for name in ("world", "vps") if name in self.machines and self.machines[name].leader()]
+        if running == ["world", "vps"]:
+            self.vps.write("/root/acme-ca.pem", certifier.bundle(self.world))
+
     def _machine(self, host: str) -> Machine:
         release = WORLD_RELEASE if host == "world" else self.release
         machine = Machine(self.id, host, rootfs.root(host, release))
@@ -133,7 +143,10 @@ class Lab:
         """What a provider, and the operator's first minutes, leave on a machine."""
         machine.write("/etc/resolv.conf", f"nameserver {RESOLVER}\noptions timeout:2 attempts:2\n")
         if machine.name == "world":
+            world.furnish(machine)
             return
+        if machine.name == "home":
+            home.furnish(machine)
         for entry in (machine.root / "etc/apt/sources.list.d").iterdir():
             entry.unlink()
         machine.write("/etc/apt/sources.list", "deb [trusted=yes] file:/srv/apt ./\n")

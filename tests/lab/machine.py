@@ -138,6 +138,10 @@ class Machine:
         """Run a command inside as root, in /root."""
         return run(self.argv(command, env), stdin=stdin, check=check, timeout=timeout)
 
+    def chroot(self, *command: str) -> Result:
+        """Run a command in the machine's tree while it is not running."""
+        return run(["chroot", str(self.root), *command])
+
     def write(self, path: str, content: str | bytes, mode: int = 0o644) -> None:
         """Put a file into the machine, from outside."""
         target = self._outside(path)
