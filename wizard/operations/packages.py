@@ -20,9 +20,16 @@ APT: Command = (
     "-o", "Dpkg::Options::=--force-confold", "-o", "Dpkg::Use-Pty=0",
 )  # fmt: skip
 POLICY = "/usr/sbin/policy-rc.d"
-# invoke-rc.d(8): status 101 forbids the action, so that no daemon starts before it is configured.
-POLICY_TEXT = "#!/bin/sh\n# relay-wizard: no service starts while packages are being installed\nexit 101\n"
+# invoke-rc.d(8): status 101 forbids the action, so that no daemon starts before it is configured. Stopping stays
+# allowed: a package that is replaced (exim4, by postfix) must not go on holding its port.
+POLICY_TEXT = """#!/bin/sh
+# relay-wizard: no service starts while packages are being installed
+[ "$2" = stop ] && exit 0
+exit 101
+"""
 INSTALL_TIMEOUT = 1800.0
+LOCK_WAIT = 300.0
+LOCK_ADVICE = "Another package manager is at work. Wait for it to end (ps aux | grep -e apt -e dpkg), then apply again."
 
 
 def installed(host: Host, platform: Platform, packages: Iterable[str]) -> tuple[str, ...]:
@@ -117,18 +124,27 @@ def repair_dpkg(host: Host) -> None:
 
 
 def refresh_index(host: Host) -> None:
-    """Fetch the package index.
+    """Fetch the package index, waiting up to LOCK_WAIT seconds for another apt to end.
+
+    apt's own DPkg::Lock::Timeout does not cover the lock of the lists, which the daily timers of a fresh VPS hold.
 
     Raises:
-        OperationFailed: when a mirror cannot be reached.
+        OperationFailed: when a mirror cannot be reached, or the lock is not given up.
     """
-    done = host.run([*APT, "update"], timeout=600)
-    errors = [line for line in done.out.splitlines() if line.startswith(("E:", "Err:", "W: Failed to fetch"))]
-    if not done.ok or errors:
-        raise OperationFailed(
-            "fetch the package index", " / ".join(errors) or done.complaint,
-            "Is the network up, and does the mirror in /etc/apt answer? Then apply again.",
-        )  # fmt: skip
+    until = host.monotonic() + LOCK_WAIT
+    while True:
+        done = host.run([*APT, "update"], timeout=600)
+        errors = [line for line in done.out.splitlines() if line.startswith(("E:", "Err:", "W: Failed to fetch"))]
+        if done.ok and not errors:
+            return
+        locked = any("lock" in line.lower() for line in errors)
+        if not locked or host.monotonic() >= until:
+            break
+        host.sleep(5)
+    advice = "Is the network up, and does the mirror in /etc/apt answer? Then apply again."
+    raise OperationFailed(
+        "fetch the package index", " / ".join(errors) or done.complaint, LOCK_ADVICE if locked else advice,
+    )  # fmt: skip
 
 
 def _transact(host: Host, command: Command) -> None:
@@ -138,9 +154,7 @@ def _transact(host: Host, command: Command) -> None:
     errors = " / ".join(line for line in done.out.splitlines() if line.startswith(("E:", "Error")))
     advice = "Mend what it names, then apply again; what is installed already is not installed twice."
     if "lock" in errors.lower():
-        advice = (
-            "Another package manager is at work. Wait for it to end (ps aux | grep -e apt -e dpkg), then apply again."
-        )
+        advice = LOCK_ADVICE
     elif "space" in done.out.lower() and "free" in done.out.lower():
         advice = "The disk is full. Look with: df -h   and make room, then apply again."
     raise OperationFailed(" ".join(command), errors or done.complaint, advice)
