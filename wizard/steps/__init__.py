@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from wizard.steps import preflight
+
 if TYPE_CHECKING:
     from wizard.step import Step
 
-STEPS: tuple[Step, ...] = ()
+STEPS: tuple[Step, ...] = (preflight.STEP,)
 
 
 def step(step_id: str) -> Step:
