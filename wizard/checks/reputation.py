@@ -69,7 +69,7 @@ def not_on_list(zone: str, addresses: Sequence[str], resolvers: Sequence[str], h
         where = DELISTING.get(zone, f"the site of {zone}")
         return failed(
             asked, f"listed: {'; '.join(on)}", want,
-            f"Ask to be taken off at {where}. On a new server it was the last tenant: ask the provider for another address.",
+            f"Ask to be taken off at {where}. On a new server, ask the provider for another address.",
         )  # fmt: skip
     if len(told) == len(addresses):
         return skipped(asked, "; ".join(told), want, "Unknown, not listed. A resolver of your own gets an answer.")

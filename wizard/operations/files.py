@@ -46,6 +46,7 @@ class WriteFile(Operation):
             old file is put back: ("doveconf", "-n").
         notify, restart: services that read the file; see Change.
         secret: True keeps the content out of the diff.
+        by_line: the file's lines stand on their own; see Change.
     """
 
     path: str
@@ -58,6 +59,7 @@ class WriteFile(Operation):
     notify: tuple[str, ...] = ()
     restart: tuple[str, ...] = ()
     secret: bool = False
+    by_line: bool = False
 
     @property
     def id(self) -> str:
@@ -85,7 +87,7 @@ class WriteFile(Operation):
             text += f"mode and owner: {ownership} → {wanted}\n"
         return Change(
             summary=f"{'create' if found is None else 'change'} {self.path}",
-            diff=text, paths=(self.path,), notify=self.notify, restart=self.restart,
+            diff=text, paths=(self.path,), by_line=self.by_line, notify=self.notify, restart=self.restart,
         )  # fmt: skip
 
     def apply(self, host: Host) -> None:
