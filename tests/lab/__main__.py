@@ -50,6 +50,19 @@ def _in_lab(lab: Lab, asked: argparse.Namespace) -> int:
     if asked.command == "push":
         lab.push()
         return 0
+    if asked.command == "publish":
+        # The only command that needs dnspython, which a bare machine's Python does not have.
+        from .product import publish
+
+        for record in publish(lab):
+            print(record["name"], record["type"], record["value"])
+        return 0
+    if asked.command == "walk":
+        from .product import walk
+
+        for what, answered in walk(lab):
+            print(f"--- {what}: exit status {answered.status}\n{answered.told()}")
+        return answered.status
     if asked.command == "reset":
         lab.reset(asked.host)
         return 0
@@ -64,7 +77,7 @@ def _in_lab(lab: Lab, asked: argparse.Namespace) -> int:
         if not words:
             argv = [*argv[:-2], "-tt", argv[-2]]
     # The command takes this process's place, so that terminal, pipes, signals and exit status are its own.
-    os.execvp(argv[0], argv)
+    return os.execvp(argv[0], argv)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -76,6 +89,8 @@ def _parser() -> argparse.ArgumentParser:
     up.add_argument("--only", choices=HOSTS, action="append", help="boot this host alone (repeat for more)")
     down = commands.add_parser("down", help="take a lab away")
     push = commands.add_parser("push", help="copy the checkout as it is now into the VPS")
+    publish = commands.add_parser("publish", help="publish the VPS's record sheet (with the Python of .venv)")
+    walk = commands.add_parser("walk", help="all that an operator does: apply, publish, home, apply --wait (.venv)")
     reset = commands.add_parser("reset", help="a fresh machine in place of the one that is there")
     reset.add_argument("host", choices=HOSTS)
     reboot = commands.add_parser("reboot", help="power off, and boot again on the same disk")
@@ -84,7 +99,7 @@ def _parser() -> argparse.ArgumentParser:
     session = commands.add_parser("ssh", help="an SSH session with the VPS, from outside")
     session.add_argument("--user", default="root")
     session.add_argument("--port", type=int, default=22)
-    for command in (up, down, push, reset, reboot, inside, session):
+    for command in (up, down, push, publish, walk, reset, reboot, inside, session):
         command.add_argument("--id", default="dev", help="which lab (default: %(default)s)")
     inside.add_argument("host", choices=HOSTS)
     for command in (inside, session):

@@ -51,7 +51,15 @@ def furnish(world: Machine) -> None:
     world.write("/etc/systemd/system/lab-pebble.service", UNIT)
     place = world.root / FOLDER.lstrip("/")
     curve = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "30"]
-    authority = [*curve, "-subj", "/CN=Certifier of servers", "-keyout", str(place / "ca.key"), "-out", str(place / "ca.pem")]
+    authority = [
+        *curve,
+        "-subj",
+        "/CN=Certifier of servers",
+        "-keyout",
+        str(place / "ca.key"),
+        "-out",
+        str(place / "ca.pem"),
+    ]
     run(["openssl", "req", "-x509", *authority])
     server = [*curve, "-subj", f"/CN={NAME}", "-keyout", str(place / "server.key"), "-out", str(place / "server.pem")]
     named = ["-addext", f"subjectAltName=DNS:{NAME}", "-addext", "basicConstraints=critical,CA:FALSE"]

@@ -7,6 +7,7 @@ import shutil
 import signal
 import subprocess
 import time
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -122,7 +123,13 @@ class Machine:
         leader = self.leader()
         if leader is None:
             raise LabError(f"{self.name} of lab {self.lab} is not running")
-        variables = {"PATH": PATH, "HOME": "/root", "LANG": "C.UTF-8", "USER": "root", "TERM": os.environ.get("TERM", "dumb")}
+        variables = {
+            "PATH": PATH,
+            "HOME": "/root",
+            "LANG": "C.UTF-8",
+            "USER": "root",
+            "TERM": os.environ.get("TERM", "dumb"),
+        }
         settings = [f"{name}={value}" for name, value in {**variables, **self.environment, **(env or {})}.items()]
         enter = ["nsenter", "-t", str(leader), "-m", "-u", "-i", "-n", "-p", "-C", "--wdns=/root", "--"]
         return [*enter, "env", "-i", *settings, *command]
@@ -179,10 +186,8 @@ def _gone(pid: int, seconds: float) -> bool:
     """Wait for a process to end, also one that is our own child."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
-        try:
+        with suppress(ChildProcessError):
             os.waitpid(pid, os.WNOHANG)
-        except ChildProcessError:
-            pass
         if not Path(f"/proc/{pid}").exists():
             return True
         time.sleep(0.05)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from .places import ACME, BLOCKED, CLIENT, HOME, MX, MX2, MX6, NS1, NS2, RESOLVER, VPS, VPS6
+from .places import ACME, BLOCKED, CLIENT, CROWD, HOME, MX, MX2, MX6, NS1, NS2, RESOLVER, VPS
 
 if TYPE_CHECKING:
     from .machine import Machine
@@ -19,6 +19,12 @@ KEY_SECRET = "c3RhcGxlZC1oZWFydGgtbGFiLWtleS1vZi0zMi1ieXQ="
 BLOCKLIST = "bl.blocklist.example"
 IPV6_REVERSE = "8.b.d.0.1.0.0.2.ip6.arpa"
 PROVIDER_SELECTOR = "big"
+
+
+def _last(address: str) -> str:
+    """The last number of an IPv4 address, by which its reverse zone knows it."""
+    return address.rpartition(".")[2]
+
 
 # What stands in each zone before the operator comes. The relay's own zone is empty, as a fresh domain is; home's
 # still points at home; the VPS has the PTR that its provider gives to everybody.
@@ -32,7 +38,10 @@ ZONES = {
     ),
     "certifier.example": f"acme A {ACME}",
     "aol.example": f"@ A {CLIENT}\n@ MX 10 mail\nmail A {CLIENT}",
-    "stranger.example": f'@ A {CLIENT}\n@ MX 10 cafe\ncafe A {CLIENT}\n@ TXT "v=spf1 ip4:{CLIENT} -all"',
+    "stranger.example": (
+        f'@ A {CLIENT}\n@ MX 10 cafe\ncafe A {CLIENT}\n@ TXT "v=spf1 ip4:{CLIENT} -all"\n'
+        + "\n".join(f"crowd-{_last(address)} A {address}" for address in CROWD)
+    ),
     "forged.example": f'@ A {HOME}\n@ TXT "v=spf1 -all"\n_dmarc TXT "v=DMARC1; p=reject"',
     "provider.example": f"vps-10 A {VPS}",
     "isp.example": f"host-80 A {HOME}",
@@ -40,14 +49,15 @@ ZONES = {
     BLOCKLIST: (
         '2.0.0.127 A 127.0.0.2\n2.0.0.127 TXT "test entry"\n'
         "2.0.0.0.0.0.f.7.f.f.f.f.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0 A 127.0.0.2\n"
-        f'{".".join(reversed(BLOCKED.split(".")))} A 127.0.0.4\n'
+        f"{'.'.join(reversed(BLOCKED.split('.')))} A 127.0.0.4\n"
         f'{".".join(reversed(BLOCKED.split(".")))} TXT "seen sending spam"'
     ),
     "2.0.192.in-addr.arpa": "10 PTR vps-10.provider.example.",
     "100.51.198.in-addr.arpa": "80 PTR host-80.isp.example.",
     "113.0.203.in-addr.arpa": (
-        f"{MX.rpartition('.')[2]} PTR mx.bigmail.example.\n{MX2.rpartition('.')[2]} PTR mx2.bigmail.example.\n"
-        f"{CLIENT.rpartition('.')[2]} PTR cafe.stranger.example."
+        f"{_last(MX)} PTR mx.bigmail.example.\n{_last(MX2)} PTR mx2.bigmail.example.\n"
+        f"{_last(CLIENT)} PTR cafe.stranger.example.\n"
+        + "\n".join(f"{_last(address)} PTR crowd-{_last(address)}.stranger.example." for address in CROWD)
     ),
     IPV6_REVERSE: "5.2.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.3.0.0.0 PTR mx.bigmail.example.",
 }
@@ -80,7 +90,8 @@ options {{
 """
 AUTHORITATIVE = (
     "recursion no; allow-query { any; }; notify explicit; notify-delay 0; notify-rate 1000; startup-notify-rate 1000; "
-    "serial-query-rate 1000; min-retry-time 1; max-retry-time 2; max-refresh-time 5;"
+    # A registrar takes an MX before the name that it points to exists.
+    "check-integrity no; serial-query-rate 1000; min-retry-time 1; max-retry-time 2; max-refresh-time 5;"
 )
 RECURSIVE = (
     "recursion yes; allow-query { any; }; allow-recursion { any; }; max-cache-ttl 1; max-ncache-ttl 1; servfail-ttl 0; "
@@ -97,7 +108,10 @@ def furnish(world: Machine) -> None:
         world.write(f"/etc/bind/{name}.conf", text + _zone_statements(name))
         after = "lab-ns1.service" if name == "ns2" else ""
         world.write(f"/etc/systemd/system/lab-{name}.service", UNIT.format(name=name, after=after))
-        world.write(f"/var/lib/bind/{name}/hints", f". 3600 IN NS ns1.registrar.example.\nns1.registrar.example. 3600 IN A {NS1}\n")
+        world.write(
+            f"/var/lib/bind/{name}/hints",
+            f". 3600 IN NS ns1.registrar.example.\nns1.registrar.example. 3600 IN A {NS1}\n",
+        )
     world.write("/var/lib/bind/ns1/root.zone", _root_zone())
     for zone, records in ZONES.items():
         world.write(f"/var/lib/bind/ns1/{zone}.zone", _zone(records))

@@ -40,10 +40,12 @@ MX2 = "203.0.113.26"
 # A mail client somewhere in a café, and a bad actor that the answers file blocks.
 CLIENT = "203.0.113.70"
 BLOCKED = "203.0.113.66"
+# Addresses for whoever may get banned for what he tries: each attempt comes from another one.
+CROWD = tuple(f"203.0.113.{number}" for number in range(80, 120))
 
 LINKS = {
     "vps": Link((VPS,), "192.0.2.1", 24, (VPS6,), "2001:db8:2::1"),
     "home": Link((HOME,), "198.51.100.1", 24, ("2001:db8:1::80",), "2001:db8:1::1"),
     "world": Link((MX, NS1, NS2, RESOLVER, ACME, MX2), "203.0.113.1", 26, (MX6,), "2001:db8:3::1"),
-    "client": Link((CLIENT, BLOCKED), "203.0.113.65", 26, ("2001:db8:4::70",), "2001:db8:4::1"),
+    "client": Link((CLIENT, BLOCKED, *CROWD), "203.0.113.65", 26, ("2001:db8:4::70",), "2001:db8:4::1"),
 }

@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 # Raise it when the way in which something is built changes, other than by its list of packages.
 RECIPE = "1"
 
+# For mmdebstrap: nothing may start while a tree is built.
+NO_STARTS = 'p="$1/usr/sbin/policy-rc.d"; printf "#!/bin/sh\\nexit 101\\n" > "$p"; chmod 755 "$p"'
+
 # Host command -> Debian package that brings it.
 TOOLS = {
     "mmdebstrap": "mmdebstrap",
@@ -39,19 +42,14 @@ TOOLS = {
 }
 
 # What a provider's plain Debian image brings, and no more: no venv, no sudo, no firewall, no mail.
-PLAIN = (
-    "systemd systemd-sysv libpam-systemd dbus openssh-server iproute2 python3 ca-certificates procps systemd-timesyncd"
-).split()
+PLAIN = "systemd systemd-sysv libpam-systemd dbus openssh-server iproute2 python3 ca-certificates procps"
+CLOCK = "systemd-timesyncd"
+SERVERS = "bind9 bind9-dnsutils pebble postfix opendkim opendkim-tools opendmarc dbconfig-no-thanks publicsuffix"
+JUDGES = "postfix-policyd-spf-python openssl curl swaks"
 PACKAGES = {
-    "vps": PLAIN,
-    "home": [*PLAIN, *"postfix libsasl2-modules openssl".split()],
-    "world": [
-        *PLAIN,
-        *(
-            "bind9 bind9-dnsutils pebble postfix opendkim opendkim-tools opendmarc dbconfig-no-thanks publicsuffix "
-            "postfix-policyd-spf-python openssl curl swaks"
-        ).split(),
-    ],
+    "vps": f"{PLAIN} {CLOCK}".split(),
+    "home": f"{PLAIN} {CLOCK} postfix libsasl2-modules openssl".split(),
+    "world": f"{PLAIN} {CLOCK} {SERVERS} {JUDGES}".split(),
 }
 
 # What the wizard may install, in calls whose packages go together. Each is fetched with its recommended
@@ -60,13 +58,13 @@ WIZARD_MAY_INSTALL = [
     (
         "postfix postfix-pcre postfix-lmdb postfix-cdb postfix-policyd-spf-python dovecot-core opendkim opendkim-tools "
         "opendmarc dbconfig-no-thanks publicsuffix fail2ban python3-systemd ufw iptables nftables ipset certbot "
-        "python3-certbot-apache apache2 unattended-upgrades apt-listchanges needrestart sudo libsasl2-modules sasl2-bin "
-        "libsasl2-modules-db ca-certificates openssl ssl-cert curl bind9-dnsutils python3-venv python3-pip python3-dev "
-        "debconf-utils locales tzdata cron logrotate rsyslog whois libnss-resolve psmisc lsof acl attr"
+        "python3-certbot-apache apache2 unattended-upgrades apt-listchanges needrestart sudo libsasl2-modules "
+        "sasl2-bin libsasl2-modules-db ca-certificates openssl ssl-cert curl bind9-dnsutils python3-venv python3-pip "
+        "python3-dev debconf-utils locales tzdata cron logrotate rsyslog whois libnss-resolve psmisc lsof acl attr"
     ),
     (
-        "postfix bsd-mailx s-nail mutt lnav nmap swaks telnet netcat-openbsd logwatch logcheck logcheck-database logtail "
-        "gnutls-bin htop tmux git clang"
+        "postfix bsd-mailx s-nail mutt lnav nmap swaks telnet netcat-openbsd logwatch logcheck logcheck-database "
+        "logtail gnutls-bin htop tmux git clang"
     ),
     "mailutils postfix",
     "exim4-daemon-light",
@@ -106,9 +104,7 @@ def root(kind: str, release: str) -> Path:
                     "mmdebstrap",
                     "--variant=important",
                     f"--include={','.join(PACKAGES[kind])}",
-                    # Nothing may start or ask while the tree is built.
-                    '--essential-hook=printf "#!/bin/sh\\nexit 101\\n" > "$1/usr/sbin/policy-rc.d"; '
-                    'chmod 755 "$1/usr/sbin/policy-rc.d"',
+                    f"--essential-hook={NO_STARTS}",
                     '--customize-hook=rm "$1/usr/sbin/policy-rc.d"; rm -f "$1/etc/resolv.conf"',
                     release,
                     str(target),
