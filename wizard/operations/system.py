@@ -110,7 +110,7 @@ class UpgradePackages(Operation):
         )
 
     def _broken(self, host: Host) -> Change | None:
-        """apt refuses to plan while dpkg has unfinished work; apply finishes it first."""
+        """Apt refuses to plan while dpkg has unfinished work; apply finishes it first."""
         asked = host.ask(["apt-get", "-s", "-q", "--with-new-pkgs", "upgrade"], timeout=120)
         if "dpkg --configure -a" in asked.complaint:
             return Change(
@@ -194,7 +194,7 @@ def hosts_text(text: str, addresses: tuple[str, ...], name: str) -> str:
     The first name of a line is the canonical one (hosts(5)), which `hostname -f` and every daemon that asks for the
     full name get; on a loopback address it would send mail for ourselves to 127.0.1.1.
     """
-    short = name.split(".")[0]
+    short = name.split(".", maxsplit=1)[0]
     wanted = [f"{address}\t{name} {short}" for address in addresses]
     lines: list[str] = []
     missing = list(wanted)
