@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -12,7 +13,7 @@ from .certifier import bundle
 from .client import Client
 from .lab import Lab
 from .operator import Operator
-from .places import RELEASES
+from .places import LABS, RELEASES
 from .product import Product
 from .relay import MAIL_HOST, Relay
 from .shell import LabError
@@ -57,6 +58,7 @@ def lab(release: str) -> Iterator[Lab]:
     """World, home and a fresh VPS, taken away at the end whatever happens."""
     name = f"proof-{os.getpid()}"
     try:
+        _sweep()
         made = Lab(name, release)
         made.up()
         yield made
@@ -65,6 +67,14 @@ def lab(release: str) -> Iterator[Lab]:
     finally:
         if not os.environ.get(KEEP):
             labs.down(name)
+
+
+def _sweep() -> None:
+    """Take away the labs of test runs that were killed, when nobody could."""
+    for folder in LABS.glob("proof-*"):
+        number = folder.name.removeprefix("proof-")
+        if not Path(f"/proc/{number}").exists():
+            labs.down(folder.name)
 
 
 @pytest.fixture(scope="session")

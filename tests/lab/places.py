@@ -41,7 +41,7 @@ MX2 = "203.0.113.26"
 CLIENT = "203.0.113.70"
 BLOCKED = "203.0.113.66"
 # Addresses for whoever may get banned for what he tries: each attempt comes from another one.
-CROWD = tuple(f"203.0.113.{number}" for number in range(80, 120))
+CROWD = tuple(f"203.0.113.{number}" for number in range(72, 127))
 
 LINKS = {
     "vps": Link((VPS,), "192.0.2.1", 24, (VPS6,), "2001:db8:2::1"),

@@ -13,6 +13,7 @@ from .lab import SECRETS
 from .places import CLIENT, VPS
 from .product import OK, WAITING, run_home_script, walk
 from .relay import DOMAIN, LOGIN, YOU, failing, tell
+from .shell import run
 
 if TYPE_CHECKING:
     from .client import Dialogue
@@ -157,6 +158,18 @@ def test_a_bad_actor_meets_a_wall(finished: Relay) -> None:
         assert not finished.blocked().connects(port), f"port {port} from a blocked address: wanted no connection"
     for port in (22, 80, 587, 8891, 8893):
         assert not finished.client.connects(port), f"port {port} from outside: wanted no connection"
+
+
+def test_the_admin_comes_in_by_key_alone(finished: Relay) -> None:
+    words = ["-o", "BatchMode=yes", "-o", "ConnectTimeout=5"]
+    *command, target = finished.lab.ssh("boss", 2222)
+    entered = run([*command, *words, target, "id -nG"], check=False)
+    assert entered.status == 0, f"boss by key on port 2222: wanted a session\n{entered.told()}"
+    assert "sudo" in entered.out.split(), f"boss is no admin: {entered.out}"
+    asked = run([*command, *words, "-o", "PubkeyAuthentication=no", target, "true"], check=False)
+    methods = asked.err.rpartition("(")[2].partition(")")[0].split(",")
+    assert asked.status != 0, asked.told()
+    assert methods == ["publickey"], f"wanted keys to be all that is taken, got {methods}\n{asked.told()}"
 
 
 # 6
