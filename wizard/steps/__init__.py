@@ -4,12 +4,20 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from wizard.steps import preflight
+from wizard.steps import clients, dovecot, home, postfix, preflight, submission, transport
 
 if TYPE_CHECKING:
     from wizard.step import Step
 
-STEPS: tuple[Step, ...] = (preflight.STEP,)
+STEPS: tuple[Step, ...] = (
+    preflight.STEP,
+    postfix.STEP,
+    transport.STEP,
+    dovecot.STEP,
+    submission.STEP,
+    home.STEP,
+    clients.STEP,
+)
 
 
 def step(step_id: str) -> Step:

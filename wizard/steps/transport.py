@@ -68,7 +68,6 @@ def asked(home: Home, reads: tuple[str, ...]) -> tuple[Operation, ...]:
                 ("unverified_recipient_reject_code", "550"),
                 # Else strangers would read home's own words, and with them its address.
                 ("unverified_recipient_reject_reason", "User unknown"),
-                ("unverified_recipient_defer_reason", "Try again later"),
             ),
             remove=("relay_recipient_maps",), notify=reads,
         ),
