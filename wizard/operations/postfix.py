@@ -39,7 +39,11 @@ SPF = "relay_wizard_spf"
 HOME_RECIPIENTS = "relay_wizard_home_recipients"
 DKIM_MILTER = "relay_wizard_dkim_milter"
 DMARC_MILTER = "relay_wizard_dmarc_milter"
-HOOKS = (ACCESS_CLIENT, ACCESS_SENDER, SPF, HOME_RECIPIENTS, DKIM_MILTER, DMARC_MILTER)
+HOME_TRANSPORT = "relay_wizard_home_transport"
+TEST_TRANSPORT = "relay_wizard_test_transport"
+HOOKS = (
+    ACCESS_CLIENT, ACCESS_SENDER, SPF, HOME_RECIPIENTS, DKIM_MILTER, DMARC_MILTER, HOME_TRANSPORT, TEST_TRANSPORT,
+)  # fmt: skip
 
 
 def main_parameters(host: Host) -> dict[str, str]:

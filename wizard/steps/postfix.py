@@ -18,8 +18,10 @@ from wizard.operations.postfix import (
     DMARC_MILTER,
     FOLDER,
     HOME_RECIPIENTS,
+    HOME_TRANSPORT,
     HOOKS,
     SPF,
+    TEST_TRANSPORT,
     RunPostfix,
     SetPostfixParameters,
     SetPostfixService,
@@ -109,6 +111,7 @@ def parameters(context: Context) -> tuple[tuple[str, str], ...]:
         "smtpd_relay_restrictions": "permit_mynetworks, reject_unauth_destination",
         "smtpd_recipient_restrictions": "permit_mynetworks, reject_unauth_destination, reject_non_fqdn_sender, "
         f"reject_unknown_sender_domain, ${SPF}, ${HOME_RECIPIENTS}",
+        "transport_maps": f"${HOME_TRANSPORT} ${TEST_TRANSPORT}",
         "smtpd_milters": f"${DKIM_MILTER} ${DMARC_MILTER}",
         "non_smtpd_milters": f"${DKIM_MILTER}",
         "milter_default_action": "tempfail",

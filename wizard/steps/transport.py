@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from wizard.check import Check, Finding, failed, passed
 from wizard.checks.postfix import transport_of
 from wizard.operations.files import RemoveFile, write_template
-from wizard.operations.postfix import FOLDER, HOME_RECIPIENTS, SetPostfixParameters, effective
+from wizard.operations.postfix import FOLDER, HOME_RECIPIENTS, HOME_TRANSPORT, SetPostfixParameters, effective
 from wizard.printable import printable
 from wizard.step import CARRY, Field, Step
 
@@ -48,7 +48,7 @@ def common(home: Home) -> tuple[tuple[str, str], ...]:
     """What holds however home's addresses are known."""
     return (
         ("relay_domains", ", ".join(home.domains)),
-        ("transport_maps", f"texthash:{TRANSPORT}"),
+        (HOME_TRANSPORT, f"texthash:{TRANSPORT}"),
         # Without relay_domains in it: home's domains are ours to carry, names below them are not.
         (
             "parent_domain_matches_subdomains",
@@ -67,7 +67,7 @@ def asked(home: Home, reads: tuple[str, ...]) -> tuple[Operation, ...]:
                 (HOME_RECIPIENTS, f"check_recipient_access texthash:{ASKED}"),
                 ("unverified_recipient_reject_code", "550"),
                 # Else strangers would read home's own words, and with them its address.
-                ("unverified_recipient_reject_reason", "User unknown"),
+                ("unverified_recipient_reject_reason", "not accepted by the mail server of this domain"),
             ),
             remove=("relay_recipient_maps",), notify=reads,
         ),
