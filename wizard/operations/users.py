@@ -171,13 +171,13 @@ class CreateUser(Operation):
 
     Attributes:
         name: its login name.
-        shell: what it gets at login; NO_SHELL for an account that only sends mail.
+        login_shell: what it gets at login; NO_SHELL for an account that only sends mail.
         home: True makes a folder below /home.
         comment: stands in passwd(5), so that a later reader knows what it is for.
     """
 
     name: str
-    shell: str = NO_SHELL
+    login_shell: str = NO_SHELL
     home: bool = False
     comment: str = ""
 
@@ -194,17 +194,17 @@ class CreateUser(Operation):
         if found is None:
             folder = f"/home/{self.name}"
             return Change(
-                summary=f"create the account {self.name}", diff=f"{self.name}: (none) → shell {self.shell}\n",
+                summary=f"create the account {self.name}", diff=f"{self.name}: (none) → shell {self.login_shell}\n",
                 command=self._create(), paths=ACCOUNT_FILES, undo_edit=(("userdel", "-f", self.name),),
                 kept=f"the folder {folder} stays, with what is in it" if self.home else None,
             )  # fmt: skip
         self._refuse_foreign(host, found)
-        if found.shell == self.shell or (self.home and found.has_shell):
+        if found.shell == self.login_shell or (self.home and found.has_shell):
             return None
         return Change(
             summary=f"change the shell of {self.name}",
-            diff=f"{self.name}: shell {found.shell} → {self.shell}\n",
-            command=("usermod", "--shell", self.shell, self.name),
+            diff=f"{self.name}: shell {found.shell} → {self.login_shell}\n",
+            command=("usermod", "--shell", self.login_shell, self.name),
             paths=ACCOUNT_FILES,
             undo_edit=(("usermod", "--shell", found.shell, self.name),),
         )
@@ -216,7 +216,7 @@ class CreateUser(Operation):
                 f"use the account {self.name}", f"it belongs to the system (user id {found.uid})",
                 "Choose another name for this user in the answers.",
             )  # fmt: skip
-        if self.shell == NO_SHELL and found.has_shell and authorized_keys(host, self.name):
+        if self.login_shell == NO_SHELL and found.has_shell and authorized_keys(host, self.name):
             raise OperationFailed(
                 f"take the shell from {self.name}", "somebody logs in to this account with an SSH key",
                 'Give this user the role "admin", or choose another name for the one that sends mail.',
@@ -225,7 +225,7 @@ class CreateUser(Operation):
     def _create(self) -> Command:
         folder: Command = ("--create-home",) if self.home else ("--no-create-home", "--home-dir", NO_HOME)
         comment: Command = ("--comment", self.comment) if self.comment else ()
-        return ("useradd", "--user-group", *folder, "--shell", self.shell, *comment, self.name)
+        return ("useradd", "--user-group", *folder, "--shell", self.login_shell, *comment, self.name)
 
     def apply(self, host: Host) -> None:
         if account(host, self.name) is None:
@@ -236,7 +236,7 @@ class CreateUser(Operation):
             self._own_home(host)
             return
         _run(
-            host, ("usermod", "--shell", self.shell, self.name), f"change the shell of {self.name}",
+            host, ("usermod", "--shell", self.login_shell, self.name), f"change the shell of {self.name}",
             "Mend what it names, then apply again.",
         )  # fmt: skip
 

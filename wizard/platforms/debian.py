@@ -17,7 +17,7 @@ PLATFORM = Platform(
         "apache": ("apache2",),
         "certbot_apache": ("python3-certbot-apache",),
         # python3-systemd reads the journal for fail2ban; it is only recommended, and without it nothing starts.
-        "fail2ban": ("fail2ban", "python3-systemd"),
+        "fail2ban": ("fail2ban", "python3-systemd", "iptables"),
         "firewall": ("ufw",),
         "updates": ("unattended-upgrades",),
         "clock": ("systemd-timesyncd",),

@@ -4,13 +4,37 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from wizard.steps import clients, dovecot, home, postfix, preflight, submission, transport
+from wizard.steps import (
+    clients,
+    clock,
+    dovecot,
+    fail2ban,
+    firewall,
+    home,
+    hostname,
+    postfix,
+    preflight,
+    root_password,
+    ssh,
+    submission,
+    transport,
+    updates,
+    users,
+)
 
 if TYPE_CHECKING:
     from wizard.step import Step
 
 STEPS: tuple[Step, ...] = (
     preflight.STEP,
+    updates.STEP,
+    root_password.STEP,
+    users.STEP,
+    hostname.STEP,
+    clock.STEP,
+    ssh.STEP,
+    firewall.STEP,
+    fail2ban.STEP,
     postfix.STEP,
     transport.STEP,
     dovecot.STEP,

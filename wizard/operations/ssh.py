@@ -1,0 +1,193 @@
+"""Moving SSH without losing the operator: guards that refuse, the socket that owns the port, the SELinux label."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from wizard.operation import Change, Operation, OperationFailed
+from wizard.operations.users import accounts, authorized_keys, members, stored_hash, usable
+
+if TYPE_CHECKING:
+    from wizard.fact import Context
+    from wizard.host import Host
+
+SOCKET = "ssh.socket"
+# Ubuntu from 24.04 on: systemd makes the socket's addresses from sshd_config itself.
+SOCKET_GENERATOR = "/usr/lib/systemd/system-generators/sshd-socket-generator"
+SOCKET_DROP_IN = "/etc/systemd/system/ssh.socket.d/relay-wizard.conf"
+
+
+def effective(host: Host) -> dict[str, str]:
+    """The settings that sshd works with (`sshd -T`), keys in lower case; several values are joined by spaces."""
+    found: dict[str, str] = {}
+    for line in host.ask(["sshd", "-T"]).out.splitlines():
+        key, _, value = line.partition(" ")
+        found[key] = f"{found[key]} {value}" if key in found else value
+    return found
+
+
+def socket_ports(host: Host) -> tuple[int, ...]:
+    """The ports that ssh.socket listens on."""
+    shown = host.ask(["systemctl", "show", "-p", "Listen", SOCKET]).out
+    return tuple(sorted({int(port) for port in re.findall(r":(\d+) \(Stream\)", shown)}))
+
+
+def listening_ports(host: Host) -> tuple[int, ...]:
+    """The ports on which an SSH connection is answered at this moment."""
+    found = {entry.port for entry in host.listeners() if entry.program == "sshd"}
+    if host.ask(["systemctl", "is-active", SOCKET]).text == "active":
+        found |= set(socket_ports(host))
+    return tuple(sorted(found))
+
+
+def configured_ports(host: Host) -> tuple[int, ...]:
+    """The ports of the configuration, in force or about to be."""
+    return tuple(sorted({int(word) for word in effective(host).get("port", "").split() if word.isdigit()}))
+
+
+def ports_in_use(host: Host) -> tuple[int, ...]:
+    """Every port that must stay open for SSH now; 22 when nothing can be learnt."""
+    return tuple(sorted({*listening_ports(host), *configured_ports(host)})) or (22,)
+
+
+def ways_in(context: Context, host: Host) -> tuple[str, ...]:
+    """How an administrator could log in under the answered settings, such as "boss by key"."""
+    ssh = context.answers.ssh
+    found: list[str] = []
+    if ssh.permit_root_login != "no" and authorized_keys(host, "root"):
+        found.append("root by key")
+    if ssh.permit_root_login == "yes" and ssh.password_authentication and usable(stored_hash(host, "root")):
+        found.append("root by password")
+    group = admin_group(context)
+    for entry in accounts(host):
+        if not entry.has_shell or entry.uid == 0 or entry.name not in members(host, group):
+            continue
+        if authorized_keys(host, entry.name):
+            found.append(f"{entry.name} by key")
+        elif ssh.password_authentication and usable(stored_hash(host, entry.name)):
+            found.append(f"{entry.name} by password")
+    return tuple(found)
+
+
+def promised_ways_in(context: Context) -> tuple[str, ...]:
+    """The ways in that the answers will make, once the users are there."""
+    return tuple(f"{user.name} by key" for user in context.answers.admins if user.ssh_keys)
+
+
+def admin_group(context: Context) -> str:
+    """The group whose members may become root."""
+    return "wheel" if context.platform.family == "redhat" else "sudo"
+
+
+@dataclass(frozen=True)
+class KeepAWayIn(Operation):
+    """Refuse settings under which nobody could log in any more. It never changes anything.
+
+    Attributes:
+        ways: how an administrator can come in under the new settings.
+        port: the port that sshd shall listen on; another program there would leave sshd without one.
+    """
+
+    ways: tuple[str, ...]
+    port: int
+
+    @property
+    def id(self) -> str:
+        return "ssh:way-in"
+
+    @property
+    def summary(self) -> str:
+        return f"a way in stays open: {', '.join(self.ways) or 'none'}"
+
+    def diff(self, host: Host) -> Change | None:
+        if not self.ways:
+            raise OperationFailed(
+                "see who could log in by SSH under the new settings", "nobody: there is no key that would be accepted",
+                'Add a user with role = "admin" and ssh_keys = ["…"] to the answers and apply users, or put your key '
+                "into /root/.ssh/authorized_keys, or set ssh.password_authentication = true.",
+            )  # fmt: skip
+        others = {entry.program for entry in host.listeners() if entry.port == self.port} - {"sshd", "systemd", ""}
+        if others:
+            raise OperationFailed(
+                f"let sshd listen on port {self.port}", f"{', '.join(sorted(others))} has it already",
+                "Choose another ssh.port, or stop that program.",
+            )  # fmt: skip
+        return None
+
+    def apply(self, host: Host) -> None:
+        """There is nothing to do: `diff` is either empty or refuses."""
+
+
+@dataclass(frozen=True)
+class RestartSshSocket(Operation):
+    """Have ssh.socket listen on the port, where the socket owns it. Sessions go on: each has a process of its own."""
+
+    port: int
+
+    @property
+    def id(self) -> str:
+        return "ssh:socket"
+
+    @property
+    def summary(self) -> str:
+        return f"ssh.socket on port {self.port}"
+
+    def diff(self, host: Host) -> Change | None:
+        now = socket_ports(host)
+        if now == (self.port,):
+            return None
+        return Change(
+            summary=f"move ssh.socket to port {self.port}",
+            diff=f"ssh.socket: port {', '.join(map(str, now)) or 'none'} → {self.port}\n",
+            command=("systemctl", "restart", SOCKET),
+            undo=(("systemctl", "daemon-reload"), ("systemctl", "restart", SOCKET)),
+        )
+
+    def apply(self, host: Host) -> None:
+        host.run(["systemctl", "daemon-reload"])
+        done = host.run(["systemctl", "restart", SOCKET])
+        if not done.ok or self.port not in socket_ports(host):
+            raise OperationFailed(
+                f"move ssh.socket to port {self.port}", done.complaint,
+                f"Your session goes on. Look with: systemctl status {SOCKET}",
+            )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class LabelSshPort(Operation):
+    """Have SELinux know the port as one of SSH; without it sshd may not bind to it."""
+
+    port: int
+
+    @property
+    def id(self) -> str:
+        return f"selinux:ssh:{self.port}"
+
+    @property
+    def summary(self) -> str:
+        return f"SELinux lets sshd have port {self.port}"
+
+    def diff(self, host: Host) -> Change | None:
+        if host.ask(["getenforce"]).text in {"", "Disabled"}:
+            return None
+        listed = re.search(r"^ssh_port_t\s+tcp\s+(.*)$", host.ask(["semanage", "port", "-l"]).out, re.MULTILINE)
+        if listed and str(self.port) in re.split(r",\s*", listed[1]):
+            return None
+        command = ("semanage", "port", "-a", "-t", "ssh_port_t", "-p", "tcp", str(self.port))
+        return Change(
+            summary=f"label port {self.port} as one of SSH", command=command,
+            undo=(("semanage", "port", "-d", "-t", "ssh_port_t", "-p", "tcp", str(self.port)),),
+        )  # fmt: skip
+
+    def apply(self, host: Host) -> None:
+        words = ["-t", "ssh_port_t", "-p", "tcp", str(self.port)]
+        # A port that another type has can only be modified.
+        if host.run(["semanage", "port", "-a", *words]).ok:
+            return
+        done = host.run(["semanage", "port", "-m", *words])
+        if not done.ok:
+            raise OperationFailed(
+                f"label port {self.port} as one of SSH", done.complaint, "Look with: semanage port -l | grep ssh",
+            )  # fmt: skip

@@ -1,0 +1,52 @@
+"""The clock: its zone, and that it is right."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING
+
+from wizard.check import Check, recommended
+from wizard.checks import naming
+from wizard.operations.packages import InstallPackages
+from wizard.operations.services import RunService
+from wizard.operations.system import SetTimezone, container
+from wizard.step import HARDEN, Field, Step
+
+if TYPE_CHECKING:
+    from wizard.fact import Context
+    from wizard.operation import Operation
+
+
+def plan(context: Context) -> list[Operation]:
+    """The zone; and a time daemon, unless one runs already or a container has no clock of its own."""
+    platform, service = context.platform, context.platform.services["clock"]
+    operations: list[Operation] = [SetTimezone(context.answers.relay.timezone)]
+    daemon = naming.time_daemon(context.host)
+    if container(context.host) or daemon not in {"", service}:
+        return operations
+    return [*operations, InstallPackages(platform, platform.packages["clock"]), RunService(service)]
+
+
+def checks(context: Context) -> list[Check]:
+    """Zone and time."""
+    zone = context.answers.relay.timezone
+    return [
+        recommended(Check("clock.zone", f"The time zone is {zone}", partial(naming.zone_is, zone))),
+        Check("clock.synchronised", "The clock is synchronised", naming.synchronised),
+    ]
+
+
+STEP = Step(
+    id="clock",
+    title="Clock",
+    group=HARDEN,
+    why="Signatures, certificates and log lines are worth nothing with a wrong time.",
+    better="A time daemon that runs already is kept, whichever it is; a container's clock is left to its host.",
+    plan=plan,
+    checks=checks,
+    fields=(
+        Field("relay.timezone", "In which time zone shall the logs be?", "Etc/UTC never jumps in spring or autumn."),
+    ),
+    requires=("preflight",),
+    needs=(),
+)

@@ -1,0 +1,71 @@
+"""The firewall: nothing comes in but SSH and mail."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING
+
+from wizard.check import Check
+from wizard.checks import firewall as look
+from wizard.operations import ssh
+from wizard.operations.firewall import EnableUfw, set_rules
+from wizard.operations.packages import InstallPackages
+from wizard.operations.services import RunService
+from wizard.step import HARDEN, Field, Step
+
+if TYPE_CHECKING:
+    from wizard.fact import Context
+    from wizard.operation import Operation
+
+SMTP, SUBMISSIONS = 25, 465
+
+
+def needed_ports(context: Context) -> tuple[int, ...]:
+    """SSH's port as answered, and those of mail. Port 80 is opened by the renewal, for its own moment."""
+    return (context.answers.ssh.port, SMTP, SUBMISSIONS)
+
+
+def plan(context: Context) -> list[Operation]:
+    """Rules first, and among them every port that SSH is answered on now; only then is anything refused."""
+    platform = context.platform
+    # Asked of the machine anew: a step before this one may have moved sshd a second ago.
+    allow = {*needed_ports(context), *ssh.ports_in_use(context.host)}
+    rules = set_rules(platform, allow, context.answers.firewall.block)
+    on = RunService("firewalld") if platform.family == "redhat" else EnableUfw()
+    return [InstallPackages(platform, platform.packages["firewall"]), rules, on]
+
+
+def checks(context: Context) -> list[Check]:
+    """On, complete, and no more than that."""
+    platform, ports, block = context.platform, needed_ports(context), context.answers.firewall.block
+    found = [
+        Check("firewall.active", "The firewall is on, also after a boot", partial(look.active, platform)),
+        Check("firewall.default", "What no rule lets in is refused", partial(look.refuses_the_rest, platform)),
+        Check("firewall.ssh", "SSH's port is open", partial(look.ssh_port_open, platform)),
+        Check("firewall.ports", "The ports of SSH and mail are open", partial(look.lets_in, platform, ports)),
+        Check("firewall.nothing_else", "No other port is open", partial(look.nothing_else, platform, ports)),
+    ]
+    if block:
+        found.append(
+            Check("firewall.block", "The blocked networks are kept out", partial(look.keeps_out, platform, block))
+        )
+    if platform.family == "redhat":
+        found.append(Check("firewall.permanent", "The rules survive a reload", look.permanent_is_runtime))
+    return found
+
+
+STEP = Step(
+    id="firewall",
+    title="Firewall",
+    group=HARDEN,
+    why="A program that listens by mistake is not reachable, and known bad actors do not even get an answer.",
+    better="It refuses by default, IPv4 and IPv6 alike, and knows SSH's port before it is switched on: without both,\n"
+    "one has either no firewall or no way in. Port 80 stays shut but for the moments of a renewal.",
+    plan=plan,
+    checks=checks,
+    fields=(
+        Field("firewall.block", "Whom do you want to keep out altogether?", "Addresses or ranges: 203.0.113.0/24"),
+    ),
+    requires=("preflight",),
+    needs=(),
+)

@@ -1,0 +1,91 @@
+"""SSH: another port, keys instead of passwords, and never a moment without a way in."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING
+
+from wizard.check import Check
+from wizard.checks import ssh as look
+from wizard.operations.files import write_template
+from wizard.operations.firewall import OpenPort
+from wizard.operations.packages import InstallPackages
+from wizard.operations.services import RunService
+from wizard.operations.ssh import (
+    SOCKET_DROP_IN,
+    SOCKET_GENERATOR,
+    KeepAWayIn,
+    LabelSshPort,
+    RestartSshSocket,
+    promised_ways_in,
+    ways_in,
+)
+from wizard.operations.users import MAIL_GROUP
+from wizard.step import HARDEN, Field, Step
+
+if TYPE_CHECKING:
+    from wizard.fact import Context
+    from wizard.operation import Operation
+
+DROP_IN = "/etc/ssh/sshd_config.d/00-relay-wizard.conf"
+
+
+def plan(context: Context) -> list[Operation]:
+    """Refuse what would lock out, open the port everywhere, then let sshd move to it.
+
+    Sessions go on through a reload: each has a process of its own. A revert by timer, taken back by a proved login on
+    the new port, will stand between the last operation here and the end of the step.
+    """
+    answers, platform, service = context.answers.ssh, context.platform, context.platform.services["ssh"]
+    socket = context.facts.ssh_socket_active
+    operations: list[Operation] = [
+        KeepAWayIn(ways_in(context, context.host) or promised_ways_in(context), answers.port),
+        OpenPort(platform, answers.port),
+    ]
+    if platform.packages["selinux"]:
+        operations += [InstallPackages(platform, platform.packages["selinux"]), LabelSshPort(answers.port)]
+    operations.append(
+        write_template(
+            "ssh", DROP_IN, check_candidate=("sshd", "-t", "-f", "{candidate}"), check_installed=("sshd", "-t"),
+            notify=(service,), port=answers.port, permit_root_login=answers.permit_root_login,
+            password_authentication=answers.password_authentication, mail_group=MAIL_GROUP,
+        )
+    )  # fmt: skip
+    if not socket:
+        return [*operations, RunService(service)]
+    if context.host.stat(SOCKET_GENERATOR) is None:
+        operations.append(write_template("ssh", SOCKET_DROP_IN, port=answers.port))
+    return [*operations, RestartSshSocket(answers.port)]
+
+
+def checks(context: Context) -> list[Check]:
+    """As sshd says, and as it answers."""
+    port = context.answers.ssh.port
+    return [
+        Check("ssh.valid", "sshd accepts its configuration", look.valid),
+        Check("ssh.settings", "The answered settings are in force", partial(look.settings, context)),
+        Check("ssh.listens", f"sshd listens on port {port} alone", partial(look.listens, port)),
+        Check("ssh.banner", f"SSH answers on port {port}", partial(look.banner, context, port)),
+        Check("ssh.way_in", "An administrator can log in", partial(look.way_in, context)),
+        Check("ssh.mail_logins", "Logins that send mail are refused by SSH", look.mail_logins_out),
+    ]
+
+
+STEP = Step(
+    id="ssh",
+    title="SSH",
+    group=HARDEN,
+    why="Port 22 with a password is what every robot tries first.\n"
+    "Keys cannot be guessed, and another port keeps the log readable.",
+    better="Passwords are switched off only when a key is there that would be accepted; mail logins are refused, as\n"
+    "they could forward ports even without a shell. The firewall knows the new port before sshd moves.",
+    plan=plan,
+    checks=checks,
+    fields=(
+        Field("ssh.port", "Which port shall SSH listen on?", "Not 22; sessions that are open stay open."),
+        Field("ssh.permit_root_login", "May root log in?", '"prohibit-password" lets root in with a key only.'),
+        Field("ssh.password_authentication", "May passwords be used?", "No, once your key is on the server."),
+    ),
+    requires=("preflight", "users"),
+    needs=(),
+)
