@@ -1,0 +1,1 @@
+"""What the wizard remembers: answers, runs, events, snapshots and observations, in one SQLite file."""

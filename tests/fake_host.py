@@ -51,6 +51,7 @@ class FakeHost(Host):
     ram: int = 1 << 30
     disk: int = 20 << 30
     root: bool = True
+    client: str = ""
     clock: datetime = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
     ticks: float = 0.0
     ran: list[tuple[str, ...]] = field(default_factory=list)
@@ -164,6 +165,9 @@ class FakeHost(Host):
 
     def crypt(self, secret: Secret, setting: str) -> str:
         return f"$fake${secret.reveal()}"
+
+    def ssh_client(self) -> str:
+        return self.client
 
     def is_root(self) -> bool:
         return self.root

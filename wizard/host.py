@@ -217,7 +217,11 @@ class Host(ABC):
 
     @abstractmethod
     def crypt(self, secret: Secret, setting: str) -> str:
-        """The crypt(3) hash of `secret` under `setting` (a whole stored hash will do); '' when it cannot be made."""
+        """Hash `secret` by crypt(3) under `setting` (a whole stored hash will do); '' when it cannot be made."""
+
+    @abstractmethod
+    def ssh_client(self) -> str:
+        """The address that the operator's SSH connection comes from, '' when there is none."""
 
     @abstractmethod
     def is_root(self) -> bool:
@@ -428,6 +432,21 @@ class LocalHost(Host):
         function.restype = ctypes.c_char_p
         made = function(secret.reveal().encode(), setting.encode())
         return "" if made is None or made.startswith(b"*") else bytes(made).decode()
+
+    def ssh_client(self) -> str:
+        # sudo takes SSH_CONNECTION away, but the processes above it still have it.
+        process = os.getpid()
+        while process > 1:
+            with contextlib.suppress(OSError, ValueError):
+                for entry in Path(f"/proc/{process}/environ").read_bytes().split(b"\0"):
+                    if entry.startswith(b"SSH_CONNECTION="):
+                        return entry.split(b"=", 1)[1].split(b" ")[0].decode(errors="replace").split("%")[0]
+            try:
+                stat = Path(f"/proc/{process}/stat").read_text()
+            except OSError:
+                return ""
+            process = int(stat.rpartition(")")[2].split()[1])
+        return ""
 
     def is_root(self) -> bool:
         return os.geteuid() == 0

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 Command = tuple[str, ...]
 
 
-class OperationFailed(Exception):
+class OperationFailed(Exception):  # noqa: N818 - it says what happened
     """An operation could not do its work.
 
     Carries what was asked, what came back and what to do, in the words that the operator reads.

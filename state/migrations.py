@@ -1,0 +1,30 @@
+"""The store's schema, as the scripts that lead from each version to the next; their number is the schema version."""
+
+from __future__ import annotations
+
+MIGRATIONS: tuple[str, ...] = (
+    """
+    CREATE TABLE answers (id INTEGER PRIMARY KEY CHECK (id = 1), body TEXT NOT NULL, at TEXT NOT NULL);
+    CREATE TABLE runs (
+        id INTEGER PRIMARY KEY AUTOINCREMENT, started TEXT NOT NULL, finished TEXT, status TEXT NOT NULL,
+        exit INTEGER, pid INTEGER, request TEXT NOT NULL
+    );
+    CREATE TABLE events (
+        id INTEGER PRIMARY KEY AUTOINCREMENT, run INTEGER NOT NULL REFERENCES runs (id), body TEXT NOT NULL
+    );
+    CREATE INDEX events_of_run ON events (run, id);
+    CREATE TABLE changes (
+        id INTEGER PRIMARY KEY AUTOINCREMENT, run INTEGER NOT NULL REFERENCES runs (id), step TEXT NOT NULL,
+        operation TEXT NOT NULL, at TEXT NOT NULL, state TEXT NOT NULL, record TEXT NOT NULL
+    );
+    CREATE TABLE snapshots (
+        change INTEGER NOT NULL REFERENCES changes (id), path TEXT NOT NULL, kind TEXT NOT NULL, content BLOB NOT NULL,
+        mode INTEGER NOT NULL, owner TEXT NOT NULL, grp TEXT NOT NULL, target TEXT NOT NULL, parents TEXT NOT NULL,
+        before_print TEXT NOT NULL, after_print TEXT, after_content BLOB,
+        PRIMARY KEY (change, path)
+    );
+    CREATE TABLE observations (
+        step TEXT PRIMARY KEY, status TEXT NOT NULL, at TEXT NOT NULL, verified_at TEXT, planned INTEGER NOT NULL
+    );
+    """,
+)

@@ -1,0 +1,357 @@
+"""The store: one SQLite file below a folder that is root's alone.
+
+It keeps what cannot be observed again: the operator's answers, the history of runs, and the bytes of every file as it
+was before the wizard first wrote it. It knows nothing of steps or operations: they are text to it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import os
+import sqlite3
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from state.migrations import MIGRATIONS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+DATABASE = "state.sqlite3"
+
+
+class StoreError(Exception):
+    """The store cannot be used; the text says why and what to do."""
+
+
+class Locked(Exception):  # noqa: N818 - it says what is, and no error happened
+    """Another run holds the lock."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """One run of the engine.
+
+    Attributes:
+        status: "running", "ok", "failed", "waiting" or "interrupted".
+        exit: the exit status of the command line for it, None while it goes on.
+        request: what was asked of it: {"kind": "apply", "steps": [...], "wait": seconds, ...}.
+    """
+
+    id: int
+    started: str
+    finished: str | None
+    status: str
+    exit: int | None
+    pid: int | None
+    request: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Image:
+    """A path as it was at one moment; `kind` is "absent" when nothing was there.
+
+    `parents` are the folders above it that were not there either, the outermost first.
+    """
+
+    path: str
+    kind: str
+    content: bytes = b""
+    mode: int = 0
+    owner: str = ""
+    group: str = ""
+    target: str = ""
+    parents: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """The image of a path before a change, and what the change left there (None: it never ended)."""
+
+    before: Image
+    before_print: str
+    after_print: str | None
+    after_content: bytes | None
+
+
+@dataclass(frozen=True)
+class Done:
+    """A change that was made, or begun, by an operation of a step.
+
+    Attributes:
+        state: "intended" (begun, never ended), "done", "failed" or "undone".
+        record: the parts of the Change that rollback needs, as the engine wrote them.
+    """
+
+    id: int
+    run: int
+    step: str
+    operation: str
+    at: str
+    state: str
+    record: dict[str, Any]
+    snapshots: tuple[Snapshot, ...]
+
+
+@dataclass(frozen=True)
+class Observation:
+    """What was last seen of a step: `status` of its checks then, when, when they last passed, changes still planned."""
+
+    step: str
+    status: str
+    at: str
+    verified_at: str | None
+    planned: int
+
+
+class Store:
+    """An open store. Everything is written at once; a power cut loses nothing that was reported."""
+
+    def __init__(self, connection: sqlite3.Connection, folder: Path | None) -> None:
+        """Wrap an open connection; `Store.open` is the way to one."""
+        self._connection = connection
+        self.folder = folder
+
+    @classmethod
+    def open(cls, folder: Path, *, create: bool = True) -> Store:
+        """Open the store in `folder`.
+
+        Args:
+            folder: made 0700 when absent, the database in it 0600.
+            create: False opens an empty store in memory when there is none, so that looking leaves no trace.
+
+        Raises:
+            StoreError: when it is damaged, from a newer version, or cannot be read.
+        """
+        path = folder / DATABASE
+        try:
+            if not create and not path.exists():
+                return cls(_connect(":memory:"), None)
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            # Created 0600 here, since SQLite would follow the umask.
+            os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+            return cls(_connect(str(path)), folder)
+        except (OSError, sqlite3.Error) as error:
+            raise StoreError(
+                f"open the state in {folder}: {error}. Run as root (sudo), or name another folder with --state."
+            ) from error
+
+    def close(self) -> None:
+        """Close it."""
+        self._connection.close()
+
+    # Answers
+
+    def save_answers(self, tables: dict[str, Any], at: str) -> None:
+        """Keep the answers."""
+        with self._connection as connection:
+            connection.execute("INSERT OR REPLACE INTO answers VALUES (1, ?, ?)", (json.dumps(tables), at))
+
+    def answers(self) -> dict[str, Any] | None:
+        """The answers that were kept last."""
+        row = self._connection.execute("SELECT body FROM answers").fetchone()
+        return None if row is None else json.loads(row[0])
+
+    # Runs and their events
+
+    def add_run(self, request: dict[str, Any], at: str) -> int:
+        """Note that a run was asked for; its number."""
+        with self._connection as connection:
+            done = connection.execute(
+                "INSERT INTO runs (started, status, request) VALUES (?, 'running', ?)", (at, json.dumps(request))
+            )
+            return int(done.lastrowid or 0)
+
+    def begin_run(self, run: int, pid: int) -> None:
+        """Note the process that does the run."""
+        with self._connection as connection:
+            connection.execute("UPDATE runs SET pid = ? WHERE id = ?", (pid, run))
+
+    def finish_run(self, run: int, status: str, exit_status: int, at: str) -> None:
+        """Note how a run ended."""
+        with self._connection as connection:
+            connection.execute(
+                "UPDATE runs SET status = ?, exit = ?, finished = ? WHERE id = ?", (status, exit_status, at, run)
+            )
+
+    def run(self, run: int) -> Run:
+        """One run.
+
+        Raises:
+            KeyError: when there is no such run.
+        """
+        row = self._connection.execute(f"{_SELECT_RUN} WHERE id = ?", (run,)).fetchone()
+        if row is None:
+            raise KeyError(run)
+        return _run(row)
+
+    def last_run(self) -> Run | None:
+        """The newest run."""
+        row = self._connection.execute(f"{_SELECT_RUN} ORDER BY id DESC LIMIT 1").fetchone()
+        return None if row is None else _run(row)
+
+    def add_event(self, run: int, body: dict[str, Any]) -> None:
+        """Record an event of a run."""
+        with self._connection as connection:
+            connection.execute("INSERT INTO events (run, body) VALUES (?, ?)", (run, json.dumps(body)))
+
+    def events(self, run: int, after: int = 0) -> list[tuple[int, dict[str, Any]]]:
+        """The events of a run with a number above `after`, in order, with their numbers."""
+        rows = self._connection.execute(
+            "SELECT id, body FROM events WHERE run = ? AND id > ? ORDER BY id", (run, after)
+        )
+        return [(number, json.loads(body)) for number, body in rows]
+
+    # Changes and the images that take them back
+
+    def intend(
+        self, run: int, step: str, operation: str, record: dict[str, Any], images: Sequence[tuple[Image, str]], at: str
+    ) -> int:
+        """Keep the images of what a change may write, before it is made; its number.
+
+        Args:
+            run: the run's number.
+            step: the step's id.
+            operation: the operation's id.
+            record: what rollback needs besides the images.
+            images: each image with its fingerprint.
+            at: the time.
+        """
+        with self._connection as connection:
+            done = connection.execute(
+                "INSERT INTO changes (run, step, operation, at, state, record) VALUES (?, ?, ?, ?, 'intended', ?)",
+                (run, step, operation, at, json.dumps(record)),
+            )
+            change = int(done.lastrowid or 0)
+            connection.executemany(
+                "INSERT INTO snapshots VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, NULL, NULL)",
+                [
+                    (
+                        change, image.path, image.kind, image.content, image.mode, image.owner, image.group,
+                        image.target, json.dumps(image.parents), fingerprint,
+                    )
+                    for image, fingerprint in images
+                ],
+            )  # fmt: skip
+            return change
+
+    def settle(self, change: int, state: str, left: Sequence[tuple[Image, str]] = ()) -> None:
+        """Note how a change ended, with the image and fingerprint of each path afterwards."""
+        with self._connection as connection:
+            connection.execute("UPDATE changes SET state = ? WHERE id = ?", (state, change))
+            connection.executemany(
+                "UPDATE snapshots SET after_print = ?, after_content = ? WHERE change = ? AND path = ?",
+                [(fingerprint, image.content, change, image.path) for image, fingerprint in left],
+            )
+
+    def changes(self, step: str | None = None) -> list[Done]:
+        """Changes that are not taken back, of one step or of all, the newest first."""
+        rows = self._connection.execute(
+            "SELECT id, run, step, operation, at, state, record FROM changes"
+            " WHERE state != 'undone' AND (? IS NULL OR step = ?) ORDER BY id DESC",
+            (step, step),
+        ).fetchall()
+        return [
+            Done(number, run, of, operation, at, state, json.loads(record), self._snapshots(number))
+            for number, run, of, operation, at, state, record in rows
+        ]
+
+    def _snapshots(self, change: int) -> tuple[Snapshot, ...]:
+        rows = self._connection.execute(
+            "SELECT path, kind, content, mode, owner, grp, target, parents, before_print, after_print,"
+            " after_content"
+            " FROM snapshots WHERE change = ? ORDER BY rowid",
+            (change,),
+        )
+        return tuple(_snapshot(row) for row in rows)
+
+    # Observations
+
+    def observe(self, step: str, status: str, at: str, planned: int) -> None:
+        """Note what was seen of a step; a "verified" moves its time of verification."""
+        verified = at if status == "verified" else None
+        with self._connection as connection:
+            connection.execute(
+                "INSERT INTO observations VALUES (?, ?, ?, ?, ?) ON CONFLICT (step) DO UPDATE SET status = excluded.status,"
+                " at = excluded.at, verified_at = COALESCE(excluded.verified_at, verified_at), planned = excluded.planned",
+                (step, status, at, verified, planned),
+            )
+
+    def forget(self, step: str) -> None:
+        """Drop what was seen of a step."""
+        with self._connection as connection:
+            connection.execute("DELETE FROM observations WHERE step = ?", (step,))
+
+    def observations(self) -> dict[str, Observation]:
+        """What was last seen, by step."""
+        rows = self._connection.execute("SELECT step, status, at, verified_at, planned FROM observations")
+        return {row[0]: Observation(*row) for row in rows}
+
+    # The lock
+
+    @contextlib.contextmanager
+    def lock(self) -> Iterator[None]:
+        """Hold the run lock. The kernel drops it when the process ends, however it ends.
+
+        Raises:
+            Locked: when another process holds it.
+        """
+        if self.folder is None:
+            raise StoreError("there is no state folder to lock")
+        fd = os.open(self.folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            try:
+                fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise Locked from None
+            yield
+        finally:
+            os.close(fd)
+
+    def is_locked(self) -> bool:
+        """True while another process holds the run lock."""
+        try:
+            with self.lock():
+                return False
+        except Locked:
+            return True
+
+    def run_folder(self, run: int) -> Path:
+        """The 0700 folder for the files of a run, made when absent."""
+        if self.folder is None:
+            raise StoreError("there is no state folder")
+        path = self.folder / "runs" / str(run)
+        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        return path
+
+
+_SELECT_RUN = "SELECT id, started, finished, status, exit, pid, request FROM runs"
+
+
+def _run(row: tuple[Any, ...]) -> Run:
+    number, started, finished, status, exit_status, pid, request = row
+    return Run(number, started, finished, status, exit_status, pid, json.loads(request))
+
+
+def _snapshot(row: tuple[Any, ...]) -> Snapshot:
+    path, kind, content, mode, owner, group, target, parents, before_print, after_print, after_content = row
+    image = Image(path, kind, content, mode, owner, group, target, tuple(json.loads(parents)))
+    return Snapshot(image, before_print, after_print, after_content)
+
+
+def _connect(path: str) -> sqlite3.Connection:
+    connection = sqlite3.connect(path, timeout=10)
+    connection.execute("PRAGMA foreign_keys = ON")
+    version = connection.execute("PRAGMA user_version").fetchone()[0]
+    if version > len(MIGRATIONS):
+        connection.close()
+        raise StoreError(
+            f"the state in {path} is of schema {version}, and this program knows {len(MIGRATIONS)} at most. "
+            "Use the newer relay-wizard that wrote it, or another folder with --state."
+        )
+    for number, script in enumerate(MIGRATIONS[version:], start=version + 1):
+        connection.executescript(f"BEGIN IMMEDIATE;{script};PRAGMA user_version = {number};COMMIT;")
+    return connection

@@ -1,0 +1,379 @@
+"""The command line: arguments → engine → text or JSON. Everything heavy is imported by the command that needs it."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from enum import IntEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from state.store import Locked, Store, StoreError
+from wizard.answers import Answers, AnswersError, as_tables, as_toml, load, parse
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from wizard.check import CheckResult
+    from wizard.engine import Engine
+    from wizard.step import Step
+
+DEFAULT_STATE = "/var/lib/relay-wizard"
+WATCH_PAUSE = 10.0
+
+
+class Exit(IntEnum):
+    """The exit statuses, each with one meaning."""
+
+    WELL = 0
+    CHECK_FAILS = 1
+    USAGE = 2
+    OPERATION_FAILED = 3
+    LOCKED = 4
+    UNSUPPORTED = 5
+    WAITING = 6
+    INTERRUPTED = 130
+
+
+class Refused(Exception):  # noqa: N818 - not an error of the program
+    """The command cannot be done; the message and the exit status say why."""
+
+    def __init__(self, message: str, status: Exit) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line; its exit status."""
+    # Created 0600 and 0700, whatever the caller's mask is.
+    os.umask(0o077)
+    arguments = _parser().parse_args(argv)
+    try:
+        return int(arguments.command(arguments))
+    except Refused as refusal:
+        return _complain(str(refusal), refusal.status)
+    except AnswersError as error:
+        return _complain(str(error), Exit.USAGE)
+    except StoreError as error:
+        return _complain(str(error), Exit.UNSUPPORTED if os.geteuid() else Exit.USAGE)
+    except BrokenPipeError:
+        # Whoever read our output has gone; nothing more can be said.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return Exit.WELL
+    except KeyboardInterrupt:
+        # The run, if one was started, is not ours to stop: it goes on.
+        return _complain("interrupted. A run that was started goes on: relay-wizard attach", Exit.INTERRUPTED)
+
+
+def _complain(message: str, status: Exit) -> Exit:
+    print(f"relay-wizard: {message}", file=sys.stderr)
+    return status
+
+
+# Arguments
+
+
+def _parser() -> argparse.ArgumentParser:
+    common = argparse.ArgumentParser(add_help=False)
+    common.add_argument(
+        "--answers", metavar="FILE", default=argparse.SUPPRESS, help="take the answers of this TOML file"
+    )
+    common.add_argument("--json", action="store_true", default=argparse.SUPPRESS, help="data on standard output")
+    common.add_argument("--state", metavar="DIR", default=argparse.SUPPRESS, help=f"default {DEFAULT_STATE}")
+    parser = argparse.ArgumentParser(
+        prog="relay-wizard", parents=[common],
+        description="Turns a fresh VPS into a trusted mail relay. Without a command: the wizard on the screen.",
+    )  # fmt: skip
+    parser.set_defaults(command=_wizard, answers=None, json=False, state=DEFAULT_STATE)
+    commands = parser.add_subparsers(metavar="COMMAND")
+
+    def add(name: str, command: Callable[[argparse.Namespace], int], text: str | None) -> argparse.ArgumentParser:
+        sub = commands.add_parser(name, parents=[common], help=text, description=text)
+        sub.set_defaults(command=command)
+        return sub
+
+    add("steps", _steps, "the checklist and where each step stands")
+    add("plan", _plan, "what apply would change").add_argument("step", nargs="*", metavar="STEP")
+    apply = add("apply", _apply, "change what differs from the plan, then verify")
+    apply.add_argument("step", nargs="*", metavar="STEP")
+    apply.add_argument("--yes", action="store_true", help="do not ask")
+    apply.add_argument(
+        "--wait", metavar="DURATION", type=_duration, default=0.0, help="watch DNS that long: 90s, 10m, 1h"
+    )
+    verify = add("verify", _verify, "run the checks now")
+    verify.add_argument("step", nargs="*", metavar="STEP")
+    verify.add_argument("--watch", action="store_true", help="repeat until they pass")
+    records = add("records", _records, "every DNS record to publish")
+    records.add_argument("--format", choices=("table", "zone", "json"), default="table")
+    records.add_argument("--live", action="store_true", help="with what the world sees now")
+    rollback = add("rollback", _rollback, "take back what a step changed")
+    rollback.add_argument("step", metavar="STEP")
+    rollback.add_argument("--yes", action="store_true", help="do not ask")
+    add("attach", _attach, "follow the run that is going on, or the last one")
+    add("answers", _answers, "the saved answers, without secrets")
+    home = add("home", _home, "write the folder for the server at home")
+    home.add_argument("directory", metavar="DIR")
+    background = commands.add_parser("run-in-background", parents=[common])
+    background.add_argument("run", type=int)
+    background.set_defaults(command=_work)
+    return parser
+
+
+def _duration(text: str) -> float:
+    units = {"s": 1, "m": 60, "h": 3600}
+    number, unit = (text[:-1], text[-1:]) if text[-1:] in units else (text, "s")
+    try:
+        return float(int(number) * units[unit])
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is no duration such as 90s, 10m or 1h") from None
+
+
+# Commands
+
+
+def _wizard(arguments: argparse.Namespace) -> int:
+    from screens.app import run_wizard
+
+    return run_wizard(Path(arguments.state), arguments.answers)
+
+
+def _steps(arguments: argparse.Namespace) -> int:
+    engine = _engine(arguments, create=False)
+    states = engine.states()
+    if arguments.json:
+        return _print_json(
+            [
+                {
+                    "id": state.step.id, "title": state.step.title, "status": state.status,
+                    "blocked_by": list(state.blocked_by), "last_verified": state.last_verified,
+                }
+                for state in states
+            ]
+        )  # fmt: skip
+    from wizard.report import checklist
+
+    return _print(checklist(states))
+
+
+def _plan(arguments: argparse.Namespace) -> int:
+    engine = _engine(arguments, create=False)
+    _require_root(engine)
+    plans = engine.plan(_chosen(engine, arguments.step))
+    if not arguments.json:
+        from wizard.report import plan
+
+        return _print(plan(plans))
+    steps = [
+        {"id": made.step.id, "title": made.step.title, "operations": [entry.as_json() for entry in made.operations]}
+        for made in plans
+    ]
+    return _print_json({"changes": sum(made.changes for made in plans), "steps": steps})
+
+
+def _apply(arguments: argparse.Namespace) -> int:
+    engine = _engine(arguments)
+    _require_supported(engine)
+    chosen = _chosen(engine, arguments.step)
+    # What can be said about the answers is said before anything is begun.
+    from wizard.engine import require_answers
+
+    for step in chosen:
+        require_answers(step, engine.answers)
+        if not step.skip(engine.context()):
+            step.plan(engine.context())
+    if not arguments.yes:
+        _ask_first(engine, chosen)
+    request = {"kind": "apply", "steps": [step.id for step in chosen], "wait": arguments.wait}
+    return _start(arguments, engine, request)
+
+
+def _rollback(arguments: argparse.Namespace) -> int:
+    engine = _engine(arguments)
+    _require_supported(engine)
+    chosen = _chosen(engine, [arguments.step])
+    if not engine.store.changes(arguments.step):
+        print(f"{arguments.step}: there is nothing to take back.", file=sys.stderr)
+    elif not arguments.yes and sys.stdin.isatty() and not _confirmed(f"Take back what {arguments.step} changed?"):
+        return Exit.INTERRUPTED
+    return _start(arguments, engine, {"kind": "rollback", "steps": [step.id for step in chosen], "wait": 0})
+
+
+def _start(arguments: argparse.Namespace, engine: Engine, request: dict[str, Any]) -> int:
+    from wizard import detached
+    from wizard.host import LocalHost
+
+    host = LocalHost()
+    try:
+        run = detached.start(engine.store, host, {**request, "operator": engine.operator}, {}, engine.now())
+    except Locked:
+        raise Refused("another run is going on. Follow it with: relay-wizard attach", Exit.LOCKED) from None
+    return _follow(arguments, engine, run)
+
+
+def _follow(arguments: argparse.Namespace, engine: Engine, run: int) -> int:
+    from wizard import detached
+    from wizard.report import event_lines
+
+    for event in detached.follow(engine.store, engine.look, run):
+        if arguments.json:
+            print(json.dumps(event), flush=True)
+        else:
+            for line in event_lines(event):
+                print(line, flush=True)
+    ended = engine.store.run(run)
+    if ended.status == "interrupted":
+        print("relay-wizard: the run was killed. Start it again; it finishes what was begun.", file=sys.stderr)
+    return ended.exit if ended.exit is not None else Exit.OPERATION_FAILED
+
+
+def _attach(arguments: argparse.Namespace) -> int:
+    engine = _engine(arguments, create=False)
+    last = engine.store.last_run()
+    if last is None:
+        raise Refused("there was no run yet. Start one with: relay-wizard apply", Exit.USAGE)
+    return _follow(arguments, engine, last.id)
+
+
+def _verify(arguments: argparse.Namespace) -> int:
+    from wizard.report import check_lines, verdict
+
+    engine = _engine(arguments)
+    _require_root(engine)
+    chosen = _chosen(engine, arguments.step)
+
+    def heard(result: CheckResult) -> None:
+        if not arguments.json:
+            for line in check_lines(result):
+                print(line, flush=True)
+
+    while True:
+        results = engine.verify(chosen, heard)
+        status = verdict(results)
+        if arguments.json:
+            _print_json({"status": status.value, "checks": [result.as_json() for result in results]})
+        else:
+            print(f"\n{status.value}: {len(results)} checks, {sum(result.failed for result in results)} failed")
+        if status != "fail" or not arguments.watch:
+            return Exit.CHECK_FAILS if status == "fail" else Exit.WELL
+        engine.look.sleep(WATCH_PAUSE)
+
+
+def _records(arguments: argparse.Namespace) -> int:
+    from wizard import records
+
+    engine = _engine(arguments, create=False)
+    context = engine.context()
+    sheet = records.sheet(context)
+    live = records.live(context, sheet) if arguments.live or arguments.json or arguments.format == "json" else {}
+    if arguments.json or arguments.format == "json":
+        return _print_json(records.as_json(sheet, live))
+    text = records.as_zone(sheet) if arguments.format == "zone" else records.as_table(sheet, live)
+    return _print(text.splitlines())
+
+
+def _answers(arguments: argparse.Namespace) -> int:
+    answers = _engine(arguments, create=False).answers
+    if arguments.json:
+        return _print_json(as_tables(answers))
+    return _print(as_toml(answers).splitlines())
+
+
+def _home(arguments: argparse.Namespace) -> int:
+    from wizard import home_folder
+
+    engine = _engine(arguments, create=False)
+    return _print(home_folder.write(engine.context(), Path(arguments.directory)))
+
+
+def _work(arguments: argparse.Namespace) -> int:
+    """The background half of apply and rollback."""
+    from wizard import detached
+    from wizard.host import LocalHost
+    from wizard.secret import Redactor
+
+    redactor = Redactor()
+    host = LocalHost(redactor=redactor)
+    store = Store.open(Path(arguments.state))
+    run = store.run(arguments.run)
+    engine = _engine(arguments, operator=run.request["operator"], redactor=redactor)
+    engine.passwords = detached.take_passwords(store, host, run.id)
+    return detached.work(engine, run.id, redactor)
+
+
+# What the commands share
+
+
+def _engine(
+    arguments: argparse.Namespace, *, create: bool = True, operator: str | None = None, redactor: Any = None
+) -> Engine:
+    from wizard.engine import Engine
+    from wizard.host import DryRunHost
+    from wizard.steps import STEPS
+
+    given = _read_answers(arguments.answers) if arguments.answers else None
+    store = Store.open(Path(arguments.state), create=create or given is not None)
+    host = DryRunHost(redactor=redactor)
+    engine = Engine(STEPS, store, host, Answers(), host.ssh_client() if operator is None else operator)
+    if given is not None:
+        store.save_answers(as_tables(given), engine.now())
+    engine.answers = given or parse(store.answers() or {})
+    return engine
+
+
+def _read_answers(name: str) -> Answers:
+    try:
+        data = sys.stdin.buffer.read() if name == "-" else Path(name).read_bytes()
+    except OSError as error:
+        raise AnswersError(f"{name}: it cannot be read: {error.strerror}") from error
+    return load(data, name)
+
+
+def _chosen(engine: Engine, ids: Sequence[str]) -> list[Step]:
+    known = [step.id for step in engine.steps]
+    for step_id in ids:
+        if step_id not in known:
+            import difflib
+
+            near = difflib.get_close_matches(step_id, known, n=1, cutoff=0.0)[0]
+            raise Refused(f"{step_id}: there is no such step; did you mean {near}? All: {', '.join(known)}", Exit.USAGE)
+    return engine.choose(ids)
+
+
+def _require_root(engine: Engine) -> None:
+    if not engine.look.is_root():
+        raise Refused("not root: start it again with sudo in front", Exit.UNSUPPORTED)
+
+
+def _require_supported(engine: Engine) -> None:
+    from wizard.steps.preflight import unsupported
+
+    if reason := unsupported(engine.context()):
+        raise Refused(reason, Exit.UNSUPPORTED)
+
+
+def _ask_first(engine: Engine, chosen: list[Step]) -> None:
+    from wizard.report import plan
+
+    if not sys.stdin.isatty():
+        raise Refused("there is no terminal to ask on; add --yes to apply without asking", Exit.USAGE)
+    _print(plan(engine.plan(chosen)))
+    if not _confirmed("Make these changes?"):
+        raise Refused("nothing was changed", Exit.INTERRUPTED)
+
+
+def _confirmed(question: str) -> bool:
+    print(f"{question} [y/N] ", end="", file=sys.stderr, flush=True)
+    return sys.stdin.readline().strip().lower() in {"y", "yes"}
+
+
+def _print(lines: Any) -> int:
+    for line in lines:
+        print(line)
+    return Exit.WELL
+
+
+def _print_json(data: Any) -> int:
+    print(json.dumps(data, ensure_ascii=False))
+    return Exit.WELL

@@ -1,0 +1,589 @@
+"""The engine: answers and facts become a plan, the plan is applied with a way back, and the checks say what is true."""
+
+from __future__ import annotations
+
+import queue
+import threading
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from wizard.answers import Answers, AnswersError
+from wizard.check import Check, CheckResult, Finding, Status
+from wizard.fact import Context, Facts
+from wizard.host import HostError
+from wizard.operation import Operation, OperationFailed
+from wizard.operations.packages import InstallPackages
+from wizard.operations.services import RunService, reload_services
+from wizard.snapshot import fingerprint, take
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from datetime import datetime
+
+    from state.store import Observation, Store
+    from wizard.host import Host
+    from wizard.operation import Change
+    from wizard.secret import Secret
+    from wizard.step import Step
+
+# Checks mostly wait for the network; more threads than this would only make two small cores busy.
+WORKERS = 16
+# A daemon that was just started may need a moment before it answers.
+SETTLING = (1.0, 2.0, 4.0)
+POLL_FIRST, POLL_MOST = 2.0, 30.0
+
+
+@dataclass(frozen=True)
+class PlannedOperation:
+    """An operation with what it would change now; `problem` says why that cannot be known yet."""
+
+    operation: Operation
+    change: Change | None
+    problem: str = ""
+
+    @property
+    def changes(self) -> bool:
+        """True when applying would do something."""
+        return self.change is not None or bool(self.problem)
+
+    def as_json(self) -> dict[str, Any]:
+        """The form of the command-line contract."""
+        change = self.change
+        return {
+            "id": self.operation.id,
+            "summary": change.summary if change else self.operation.summary,
+            "changes": self.changes,
+            "diff": self.problem or (change.diff if change else None),
+            "command": list(change.command) if change and change.command else None,
+        }
+
+
+@dataclass(frozen=True)
+class StepPlan:
+    """A step with its operations as they stand now; `skip` is why it does not apply here."""
+
+    step: Step
+    operations: tuple[PlannedOperation, ...]
+    skip: str = ""
+
+    @property
+    def changes(self) -> int:
+        """How many operations would do something."""
+        return sum(entry.changes for entry in self.operations)
+
+
+@dataclass(frozen=True)
+class StepState:
+    """A line of the checklist. `status` is one of the words of the command-line contract."""
+
+    step: Step
+    status: str
+    blocked_by: tuple[str, ...]
+    last_verified: str | None
+    note: str = ""
+
+
+@dataclass
+class Outcome:
+    """How a run ended: the words of `run.finished`, and the exit status of the command line."""
+
+    steps: dict[str, str] = field(default_factory=dict)
+    changed: int = 0
+    failed: bool = False
+    operation_failed: bool = False
+    waiting: bool = False
+
+    @property
+    def status(self) -> str:
+        """The run's status, the worst of its steps."""
+        if self.failed or self.operation_failed:
+            return "failed"
+        return "waiting" if self.waiting else "ok"
+
+    @property
+    def exit(self) -> int:
+        """0 all well, 1 a check fails, 3 an operation failed, 6 waiting for something outside."""
+        if self.operation_failed:
+            return 3
+        return 1 if self.failed else 6 if self.waiting else 0
+
+
+@dataclass
+class Engine:
+    """The checklist on one machine.
+
+    Attributes:
+        steps: the whole checklist, in order.
+        store: what is remembered.
+        look: the machine, on which changes are refused; plans and checks use it.
+        answers: the operator's answers.
+        operator: the address of the operator's SSH connection, '' when local.
+        passwords: what the operator typed, by account.
+    """
+
+    steps: Sequence[Step]
+    store: Store
+    look: Host
+    answers: Answers
+    operator: str = ""
+    passwords: Mapping[str, Secret] = field(default_factory=dict)
+
+    def context(self, host: Host | None = None) -> Context:
+        """A context that observes the machine anew."""
+        host = host or self.look
+        return Context(host, self.answers, Facts(host, self.operator), self.passwords)
+
+    def step(self, step_id: str) -> Step:
+        """The step of this id.
+
+        Raises:
+            KeyError: when there is none.
+        """
+        return next(step for step in self.steps if step.id == step_id)
+
+    def choose(self, ids: Sequence[str]) -> list[Step]:
+        """The named steps in checklist order; all of them when none is named."""
+        return [step for step in self.steps if not ids or step.id in ids]
+
+    def now(self) -> str:
+        """The time in RFC 3339, whole seconds."""
+        return stamp(self.look.now())
+
+    # Looking
+
+    def plan(self, chosen: Iterable[Step]) -> list[StepPlan]:
+        """What apply would change now.
+
+        Raises:
+            AnswersError: when an answer that a step needs is missing or wrong.
+        """
+        context = self.context()
+        plans = []
+        for step in chosen:
+            made = self._plan_step(step, context)
+            plans.append(made)
+            self._note_drift(made)
+        return plans
+
+    def _plan_step(self, step: Step, context: Context) -> StepPlan:
+        require_answers(step, self.answers)
+        if reason := step.skip(context):
+            return StepPlan(step, (), reason)
+        return StepPlan(step, tuple(look_ahead(operation, context.host) for operation in step.plan(context)))
+
+    def _note_drift(self, made: StepPlan) -> None:
+        seen = self.store.observations().get(made.step.id)
+        if seen and seen.verified_at and seen.planned != made.changes:
+            self.store.observe(made.step.id, seen.status, seen.at, made.changes)
+
+    def verify(
+        self, chosen: Iterable[Step], heard: Callable[[CheckResult], None] = lambda _: None
+    ) -> list[CheckResult]:
+        """Run the checks of steps now, all of them at once, and remember what was seen.
+
+        Args:
+            chosen: the steps.
+            heard: called in this thread with each result as it comes.
+
+        Raises:
+            AnswersError: when an answer that a check needs is missing.
+        """
+        context = self.context()
+        applying = [step for step in chosen if not self._skipped(step, context)]
+        pairs = [(step, check) for step in applying for check in step.checks(context)]
+        results = list(run_checks(self.look, pairs, heard))
+        order = {check.id: number for number, (_, check) in enumerate(pairs)}
+        results.sort(key=lambda result: order[result.check.id])
+        for step in applying:
+            self._remember(step, [result for result in results if result.step == step.id])
+        return results
+
+    def _skipped(self, step: Step, context: Context) -> bool:
+        require_answers(step, self.answers)
+        return bool(step.skip(context))
+
+    def _remember(self, step: Step, results: Sequence[CheckResult], *, planned: int | None = None) -> None:
+        seen = self.store.observations().get(step.id)
+        if planned is None:
+            planned = seen.planned if seen else 0
+        well = not any(result.failed for result in results)
+        if not well and seen is None:
+            return  # never applied: it is not "failed", it is still to be done
+        self.store.observe(step.id, "verified" if well else "failed", self.now(), planned)
+
+    def states(self) -> list[StepState]:
+        """The checklist as it was last seen, without asking the machine anything."""
+        seen = self.store.observations()
+        running = self._running_step()
+        context = self.context()
+        return [
+            _state(step, seen, running, self.answers, step.skip(context) if _answered(step, self.answers) else "")
+            for step in self.steps
+        ]
+
+    def _running_step(self) -> str:
+        run = self.store.last_run()
+        if run is None or run.status != "running" or self.store.folder is None or not self.store.is_locked():
+            return ""
+        started = [event["step"] for _, event in self.store.events(run.id) if event["event"] == "step.started"]
+        return started[-1] if started else ""
+
+    # Changing
+
+    def apply(
+        self, run: int, host: Host, chosen: Sequence[Step], emit: Callable[[dict[str, Any]], None], wait: float
+    ) -> Outcome:
+        """Apply steps in order, each verified before those that need it.
+
+        Args:
+            run: the run's number in the store.
+            host: the machine, to be changed.
+            chosen: the steps.
+            emit: gets every event.
+            wait: seconds to go on watching for what the operator must publish.
+        """
+        return _Applying(self, run, host, tuple(chosen), emit, wait).go()
+
+
+@dataclass
+class _Applying:
+    """One `apply`: the pieces that its small functions share."""
+
+    engine: Engine
+    run: int
+    host: Host
+    chosen: tuple[Step, ...]
+    emit: Callable[[dict[str, Any]], None]
+    wait: float
+    outcome: Outcome = field(default_factory=Outcome)
+    packages_failed: OperationFailed | None = None
+    packages_done: bool = False
+
+    def go(self) -> Outcome:
+        until = self.host.monotonic() + self.wait
+        pause = POLL_FIRST
+        self._pass()
+        while self.outcome.waiting and self.host.monotonic() < until:
+            self.emit({"event": "run.waiting", "seconds_left": round(until - self.host.monotonic())})
+            self.host.sleep(min(pause, max(0.0, until - self.host.monotonic())))
+            pause = min(POLL_MOST, pause * 1.5)
+            self._pass()
+        return self.outcome
+
+    def _pass(self) -> None:
+        """Go through the steps that are not settled yet."""
+        self.outcome.waiting = False
+        for step in self.chosen:
+            if self.outcome.steps.get(step.id) in {None, "applied", "blocked"}:
+                self.outcome.steps[step.id] = self._step(step)
+
+    def _step(self, step: Step) -> str:
+        blockers = tuple(needed for needed in step.requires if not self._stands(needed))
+        if blockers:
+            return self._blocked(step, blockers)
+        first = step.id not in self.outcome.steps or self.outcome.steps[step.id] == "blocked"
+        if first:
+            self.emit({"event": "step.started", "step": step.id, "title": step.title})
+        try:
+            status = self._apply_step(step, first=first)
+        except OperationFailed as error:
+            self.outcome.operation_failed = True
+            self._remember_failure(step)
+            self.emit({"event": "step.failed", "step": step.id, "asked": error.asked, "got": error.got, "do": error.do})
+            status = "failed"
+        if first or status != "applied":
+            self.emit({"event": "step.finished", "step": step.id, "status": status})
+        return status
+
+    def _remember_failure(self, step: Step) -> None:
+        self.engine.store.observe(step.id, "failed", self.engine.now(), 1)
+
+    def _blocked(self, step: Step, blockers: tuple[str, ...]) -> str:
+        if step.id not in self.outcome.steps:
+            self.emit({"event": "step.blocked", "step": step.id, "blocked_by": list(blockers)})
+        # What waits behind a failed step is not waiting for the world.
+        if not any(self.outcome.steps.get(needed) == "failed" for needed in blockers):
+            self.outcome.waiting = True
+        else:
+            self.outcome.failed = True
+        return "blocked"
+
+    def _stands(self, step_id: str) -> bool:
+        """Whether a step that others need is verified: in this run, or asked now when it is not part of it."""
+        if step_id in self.outcome.steps:
+            return self.outcome.steps[step_id] in {"verified", "skipped"}
+        step = self.engine.step(step_id)
+        context = self.engine.context()
+        if step.skip(context):
+            self.outcome.steps[step_id] = "skipped"
+            return True
+        well = not any(result.failed for result in self.engine.verify([step]))
+        # Remembered for this pass only: a later one asks again.
+        if well:
+            self.outcome.steps[step_id] = "verified"
+        return well
+
+    def _apply_step(self, step: Step, *, first: bool) -> str:
+        context = self.engine.context(self.host)
+        if step.skip(context):
+            self.engine.store.observe(step.id, "skipped", self.engine.now(), 0)
+            return "skipped"
+        if first:
+            self._operate(step, context)
+        return self._judge(step)
+
+    def _operate(self, step: Step, context: Context) -> None:
+        """Apply what differs, then let the services that read it know, once."""
+        notify: dict[str, None] = {}
+        restart: dict[str, None] = {}
+        changed = 0
+        try:
+            for operation in step.plan(context):
+                change = self._operation(step, operation)
+                if change is None:
+                    continue
+                changed += 1
+                notify |= dict.fromkeys(change.notify)
+                restart |= dict.fromkeys(change.restart)
+                if isinstance(operation, RunService):
+                    # It was started just now, with everything before it already in place.
+                    notify.pop(operation.name, None)
+                    restart.pop(operation.name, None)
+        finally:
+            if notify or restart:
+                reload_services(self.host, tuple(notify), tuple(restart))
+            if changed:
+                self.engine.store.observe(step.id, "applied", self.engine.now(), 0)
+
+    def _operation(self, step: Step, operation: Operation) -> Change | None:
+        if isinstance(operation, InstallPackages):
+            operation = self._with_all_packages(operation)
+        change = operation.diff(self.host)
+        names = {"step": step.id, "operation": operation.id}
+        if change is None:
+            self.emit(
+                {"event": "operation.finished", **names, "summary": operation.summary, "status": "unchanged", "ms": 0}
+            )
+            return None
+        self.emit({"event": "operation.started", **names, "summary": change.summary})
+        start = self.host.monotonic()
+        try:
+            self._make(step, operation, change)
+        except OperationFailed as error:
+            if isinstance(operation, InstallPackages):
+                self.packages_failed = error
+            self._finished(names, change, "failed", start)
+            raise
+        self._finished(names, change, "changed", start)
+        self.outcome.changed += 1
+        return change
+
+    def _finished(self, names: dict[str, str], change: Change, status: str, start: float) -> None:
+        ms = round((self.host.monotonic() - start) * 1000)
+        event = {"event": "operation.finished", **names, "summary": change.summary, "status": status, "ms": ms}
+        if change.kept:
+            event["kept"] = change.kept
+        self.emit(event)
+
+    def _make(self, step: Step, operation: Operation, change: Change) -> None:
+        """Apply one change, its images and its way back recorded before anything is touched."""
+        store = self.engine.store
+        images = [(image, fingerprint(image)) for image in (take(self.host, path) for path in change.paths)]
+        record = {
+            "summary": change.summary, "undo_edit": change.undo_edit, "undo": change.undo, "by_line": change.by_line,
+            "notify": change.notify, "restart": change.restart, "kept": change.kept,
+        }  # fmt: skip
+        number = store.intend(self.run, step.id, operation.id, record, images, self.engine.now())
+        try:
+            operation.apply(self.host)
+        except (HostError, OSError, KeyError) as error:
+            self._settle(number, "failed", change)
+            raise OperationFailed(
+                change.summary,
+                f"{type(error).__name__}: {error}",
+                "Mend that, then apply again; what is done stays done.",
+            ) from error
+        except OperationFailed:
+            self._settle(number, "failed", change)
+            raise
+        self._settle(number, "done", change)
+
+    def _settle(self, number: int, state: str, change: Change) -> None:
+        left = [take(self.host, path) for path in change.paths]
+        self.engine.store.settle(number, state, [(image, fingerprint(image)) for image in left])
+
+    def _with_all_packages(self, operation: InstallPackages) -> InstallPackages:
+        """The first packages that are wanted bring those of all chosen steps: one transaction for all."""
+        if self.packages_failed is not None:
+            raise self.packages_failed
+        if self.packages_done:
+            return operation
+        self.packages_done = True
+        context = self.engine.context(self.host)
+        wanted = dict.fromkeys(operation.packages)
+        for step in self.chosen:
+            for other in self._foreseen(step, context):
+                if isinstance(other, InstallPackages):
+                    wanted |= dict.fromkeys(other.packages)
+        return InstallPackages(operation.platform, tuple(wanted))
+
+    def _foreseen(self, step: Step, context: Context) -> Sequence[Operation]:
+        """A later step's operations as far as they can be told now; it is asked again when its turn comes."""
+        if self.outcome.steps.get(step.id) in {"failed", "skipped"}:
+            return ()
+        try:
+            return () if step.skip(context) else step.plan(context)
+        except (OperationFailed, HostError):
+            return ()
+
+    def _judge(self, step: Step) -> str:
+        """Run the step's checks; those of daemons that were just started get a few moments to come true."""
+        results = self.engine.verify([step])
+        for pause in SETTLING:
+            wrong = [result for result in results if result.failed]
+            if not wrong or any(result.check.outside for result in wrong):
+                break
+            self.host.sleep(pause)
+            results = self.engine.verify([step])
+        wrong = [result for result in results if result.failed]
+        inside = [result for result in wrong if not result.check.outside]
+        for result in results:
+            self.emit({"event": "check.finished", **result.as_json()})
+        if not wrong:
+            self.engine.store.observe(step.id, "verified", self.engine.now(), 0)
+            return "verified"
+        if inside:
+            self.outcome.failed = True
+            self.engine.store.observe(step.id, "failed", self.engine.now(), 0)
+            return "failed"
+        self.outcome.waiting = True
+        self.engine.store.observe(step.id, "applied", self.engine.now(), 0)
+        return "applied"
+
+
+def stamp(moment: datetime) -> str:
+    """A time in RFC 3339, UTC, whole seconds."""
+    return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def require_answers(step: Step, answers: Answers) -> None:
+    """Refuse to compute a step without the answers that it needs.
+
+    Raises:
+        AnswersError: naming the key.
+    """
+    for key in step.needs:
+        if not _answer(answers, key):
+            raise AnswersError(
+                f"{key}: it is missing; the step “{step.title}” needs it. Write it into an answers file "
+                "and name that with --answers, or start relay-wizard and type it there."
+            )
+
+
+def _answered(step: Step, answers: Answers) -> bool:
+    return all(_answer(answers, key) for key in step.needs)
+
+
+def _answer(answers: Answers, key: str) -> Any:
+    found: Any = answers
+    for name in key.split("."):
+        found = getattr(found, name, None)
+    return found
+
+
+def look_ahead(operation: Operation, host: Host) -> PlannedOperation:
+    """What an operation would change, or why that cannot be told yet."""
+    try:
+        return PlannedOperation(operation, operation.diff(host))
+    except OperationFailed as error:
+        return PlannedOperation(operation, None, f"{error.asked}: {error.got}. {error.do}")
+    except (HostError, OSError) as error:
+        return PlannedOperation(operation, None, str(error))
+
+
+def run_checks(
+    host: Host, pairs: Sequence[tuple[Step, Check]], heard: Callable[[CheckResult], None]
+) -> Iterator[CheckResult]:
+    """Ask all checks at once; each result as it comes, each within its own time."""
+    todo: queue.SimpleQueue[tuple[Step, Check]] = queue.SimpleQueue()
+    done: queue.SimpleQueue[CheckResult] = queue.SimpleQueue()
+    # The slow ones first: everything else fits beside them.
+    for pair in sorted(pairs, key=lambda pair: -pair[1].timeout):
+        todo.put(pair)
+    waiting = {check.id: (step, check) for step, check in pairs}
+    for _ in range(min(WORKERS, len(pairs))):
+        threading.Thread(target=_work, args=(host, todo, done), daemon=True).start()
+    end = host.monotonic() + sum(sorted((check.timeout for _, check in pairs), reverse=True)[:2])
+    while waiting:
+        try:
+            result = done.get(timeout=max(0.1, end - host.monotonic()))
+        except queue.Empty:
+            for step, check in waiting.values():
+                yield _overdue(step, check)
+            return
+        del waiting[result.check.id]
+        heard(result)
+        yield result
+
+
+def _work(host: Host, todo: queue.SimpleQueue[tuple[Step, Check]], done: queue.SimpleQueue[CheckResult]) -> None:
+    while True:
+        try:
+            step, check = todo.get_nowait()
+        except queue.Empty:
+            return
+        start = host.monotonic()
+        finding = _ask(host, check)
+        done.put(CheckResult(check, step.id, finding, round((host.monotonic() - start) * 1000)))
+
+
+def _ask(host: Host, check: Check) -> Finding:
+    """The finding, whatever happens: a check that breaks is a failed check, never a lost one."""
+    try:
+        return check.ask(host)
+    except AnswersError as error:
+        return Finding(
+            Status.FAIL, check.title, str(error), "an answer that can be used", "Mend the answer, then verify."
+        )
+    except Exception as error:  # noqa: BLE001 - one broken check must not take the others with it
+        return Finding(
+            Status.FAIL, check.title, f"the check broke: {type(error).__name__}: {error}", "an answer",
+            "Run: relay-wizard verify   again; if it stays, report it as a mistake of relay-wizard.",
+        )  # fmt: skip
+
+
+def _overdue(step: Step, check: Check) -> CheckResult:
+    finding = Finding(
+        Status.FAIL, check.title, f"no answer within {check.timeout:.0f} s", "an answer",
+        "Look whether the network and the name servers answer, then verify again.",
+    )  # fmt: skip
+    return CheckResult(check, step.id, finding, round(check.timeout * 1000))
+
+
+def _state(step: Step, seen: Mapping[str, Observation], running: str, answers: Answers, skip: str) -> StepState:
+    mine = seen.get(step.id)
+    verified = mine.verified_at if mine else None
+    if step.id == running:
+        return StepState(step, "running", (), verified)
+    if skip:
+        return StepState(step, "skipped", (), verified, skip)
+    blockers = tuple(needed for needed in step.requires if not _stood(seen.get(needed)))
+    if mine is None or mine.status == "skipped":
+        if blockers:
+            return StepState(step, "blocked", blockers, verified)
+        return StepState(step, "ready" if _answered(step, answers) else "pending", (), verified)
+    if mine.planned and mine.status in {"verified", "applied"}:
+        return StepState(step, "drifted", (), verified, f"{mine.planned} changes planned")
+    note = ""
+    changed = [needed for needed in step.requires if _later(seen.get(needed), verified)]
+    if mine.status == "verified" and changed:
+        note = f"stale: {', '.join(changed)} was verified again since"
+    return StepState(step, mine.status, (), verified, note)
+
+
+def _stood(seen: Observation | None) -> bool:
+    return seen is not None and seen.status in {"verified", "skipped"}
+
+
+def _later(seen: Observation | None, moment: str | None) -> bool:
+    return bool(seen and moment and seen.status != "verified" and seen.at > moment)

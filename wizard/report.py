@@ -1,0 +1,126 @@
+"""What the command line says to people: plain text from the engine's data."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from wizard.check import Status
+from wizard.printable import printable
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from wizard.check import CheckResult
+    from wizard.engine import StepPlan, StepState
+
+GLYPHS = {
+    "verified": "[ok]", "running": "[..]", "failed": "[!!]", "drifted": "[~~]", "applied": "[ >]", "ready": "[  ]",
+    "pending": "[??]", "blocked": "[--]", "skipped": "[  ]",
+    "pass": "[ok]", "warn": "[ !]", "fail": "[!!]", "skip": "[--]",
+}  # fmt: skip
+
+
+def checklist(states: Sequence[StepState]) -> Iterator[str]:
+    """The checklist, a line each, under its headings."""
+    group = ""
+    for state in states:
+        if state.step.group != group:
+            group = state.step.group
+            yield f"{group}"
+        note = state.note or (f"waits for {', '.join(state.blocked_by)}" if state.blocked_by else "")
+        if state.status == "verified" and state.last_verified and not note:
+            note = f"verified {state.last_verified}"
+        yield f"  {GLYPHS[state.status]} {state.step.id:<14} {state.step.title:<42} {state.status:<9} {note}".rstrip()
+
+
+def plan(plans: Sequence[StepPlan]) -> Iterator[str]:
+    """What would change: steps, operations, diffs and commands."""
+    for entry in plans:
+        if entry.skip:
+            yield f"{entry.step.id}: does not apply here ({entry.skip})"
+            continue
+        yield f"{entry.step.id}: {entry.step.title} - {_count(entry.changes)}"
+        for planned in entry.operations:
+            change = planned.change
+            yield f"  {'+' if planned.changes else '='} {change.summary if change else planned.operation.summary}"
+            if planned.problem:
+                yield f"      cannot be told yet: {printable(planned.problem)}"
+            if change and change.command:
+                yield f"      $ {printable(' '.join(change.command))}"
+            if change and change.diff:
+                yield from (f"      {printable(line)}" for line in change.diff.splitlines())
+    total = sum(entry.changes for entry in plans)
+    yield f"\n{_count(total)} in all." + ("" if total else " Everything is as planned.")
+
+
+def _count(number: int) -> str:
+    return "nothing to change" if number == 0 else "1 change" if number == 1 else f"{number} changes"
+
+
+def check_lines(result: CheckResult) -> Iterator[str]:
+    """A check in one line, or in the four that say what to do."""
+    row = result.as_json()
+    return check_row(row)
+
+
+def check_row(row: dict[str, Any]) -> Iterator[str]:
+    """A row of `verify --json` as text: asked, got, want, do, always in this order."""
+    yield f"{GLYPHS[row['status']]} {row['title']}  ({row['id']}, {row['ms']} ms)"
+    if row["status"] == Status.PASS:
+        return
+    for word in ("asked", "got", "want", "do"):
+        for number, line in enumerate(str(row[word]).splitlines()):
+            yield f"     {word if number == 0 else '':<6} {printable(line)}"
+
+
+def verdict(results: Iterable[CheckResult]) -> Status:
+    """The whole in one word: fail when a required check fails, warn when advice is left."""
+    rows = list(results)
+    if any(row.failed for row in rows):
+        return Status.FAIL
+    wanting = {Status.WARN, Status.FAIL}
+    return Status.WARN if any(row.finding.status in wanting for row in rows) else Status.PASS
+
+
+def event_lines(event: dict[str, Any]) -> Iterator[str]:  # noqa: C901, PLR0912 - one case a kind of event
+    """An event of a run, as the one who follows it reads it."""
+    match event["event"]:
+        case "run.started":
+            yield f"Run {event['run']}: {event['kind']}. It goes on by itself if this terminal closes; come back with:"
+            yield "  relay-wizard attach"
+        case "step.started":
+            yield f"\n{event['title']} ({event['step']})"
+        case "step.blocked":
+            yield f"\n{event['step']}: waits for {', '.join(event['blocked_by'])}"
+        case "operation.started":
+            yield f"  … {printable(event['summary'])}"
+        case "operation.finished" if event["status"] != "unchanged":
+            yield f"  {event['status']:<8} {printable(event['summary'])}  {event['ms'] / 1000:.1f} s"
+            if event.get("kept"):
+                yield f"           {printable(event['kept'])}"
+        case "step.failed":
+            yield from (f"  [!!] {word:<6} {printable(event[word])}" for word in ("asked", "got", "do"))
+        case "check.finished" if event["status"] in {"fail", "warn"}:
+            yield from (f"  {line}" for line in check_row(event))
+        case "step.finished":
+            yield f"  {GLYPHS[event['status']]} {event['status']}"
+        case "run.waiting":
+            yield f"  waiting for what has to be published, {event['seconds_left']} s left"
+        case "rollback.finished":
+            yield from (f"  kept: {printable(line)}" for line in event["kept"])
+            yield from (f"  [!!] {printable(line)}" for line in event["conflicts"])
+        case "run.broken":
+            yield f"[!!] the run broke off: {printable(event['error'])}. Start it again; report this if it stays."
+        case "run.finished":
+            yield from _finished(event)
+        case _:
+            pass
+
+
+def _finished(event: dict[str, Any]) -> Iterator[str]:
+    yield f"\n{event['status']}: {_count(event['changed'])} made."
+    if event["status"] == "waiting":
+        yield "Something outside has to be done first, see above. DNS records to publish: relay-wizard records"
+        yield "Then run the same command again; it goes on where it was."
+    elif event["status"] == "failed":
+        yield "See [!!] above for what to do. Then run the same command again; what is done is not done twice."

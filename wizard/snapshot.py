@@ -1,0 +1,54 @@
+"""Images of paths: taken before a change, put back by rollback."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import PurePosixPath
+from typing import TYPE_CHECKING
+
+from state.store import Image
+
+if TYPE_CHECKING:
+    from wizard.host import Host
+
+
+def take(host: Host, path: str) -> Image:
+    """The path as it is now, with the folders above it that are not there yet."""
+    found = host.stat(path)
+    if found is None:
+        return Image(path, "absent", parents=_missing_parents(host, path))
+    content = host.read(path) or b"" if found.kind == "file" else b""
+    return Image(path, found.kind, content, found.mode, found.owner, found.group, found.target)
+
+
+def fingerprint(image: Image) -> str:
+    """What tells two states of a path apart: kind, bytes, mode and owner, but no folder's entries."""
+    if image.kind == "absent":
+        return "absent"
+    words = f"{image.kind} {image.mode:o} {image.owner}:{image.group} {image.target}\n".encode()
+    return hashlib.sha256(words + image.content).hexdigest()
+
+
+def put_back(host: Host, image: Image) -> None:
+    """Make the path what the image says; folders that a change had to make go too, when they are empty."""
+    match image.kind:
+        case "absent":
+            _remove(host, image)
+        case "file":
+            host.write(image.path, image.content, mode=image.mode, owner=image.owner, group=image.group)
+        case "directory":
+            host.make_directory(image.path, mode=image.mode, owner=image.owner, group=image.group)
+        case "symlink":
+            host.symlink(image.path, image.target)
+
+
+def _remove(host: Host, image: Image) -> None:
+    for path in (image.path, *reversed(image.parents)):
+        found = host.stat(path)
+        if found is not None and (found.kind != "directory" or not host.list(path)):
+            host.remove(path)
+
+
+def _missing_parents(host: Host, path: str) -> tuple[str, ...]:
+    missing = [str(parent) for parent in PurePosixPath(path).parents if host.stat(str(parent)) is None]
+    return tuple(reversed(missing))
