@@ -127,10 +127,11 @@ def expire_certificate(relay: Relay) -> Callable[[], object]:
     private = vps.run("readlink", "-f", str(PurePosixPath(certificate).with_name("privkey.pem"))).out.strip()
     vps.run("cp", "-a", target, "/root/certificate.kept")
     names = f"subjectAltName=DNS:{DOMAIN},DNS:{MAIL_HOST}"
+    # OpenSSL before 3.4 has no dates to give, and from then on refuses days below zero.
     script = (
-        'openssl req -new -key "$1" -subj "/CN=$3" -addext "$4" -out /root/expired.csr && '
-        'openssl x509 -req -in /root/expired.csr -copy_extensions copy -signkey "$1" -days -1 '
-        "-out /root/expired.pem && "
+        'openssl req -new -key "$1" -subj "/CN=$3" -addext "$4" -out /root/expired.csr; '
+        'set -e; key="$1"; sign() { openssl x509 -req -in /root/expired.csr -copy_extensions copy -signkey "$key" "$@" '
+        "-out /root/expired.pem; }; sign -not_before 20260101000000Z -not_after 20260201000000Z || sign -days -1; "
         'cat /root/expired.pem > "$2"'
     )
     vps.run("sh", "-c", script, "sh", private, target, DOMAIN, names)

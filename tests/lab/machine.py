@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 POWER_OFF = signal.SIGRTMIN + 14
+# What a command that comes in from outside leaves behind, like PID 1 inside: above all the power over the one clock.
+NOT_INSIDE = "-sys_time,-sys_module,-sys_rawio,-syslog"
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
@@ -74,12 +76,15 @@ class Machine:
                 [
                     *["systemd-nspawn", "-q", "-b", "-D", str(self.root), f"--machine=rwlab-{self.lab}-{self.name}"],
                     f"--network-namespace-path={network.NETNS / network.namespace(self.lab, self.name)}",
+                    # A namespace made by us is not "private" to nspawn, so it would keep the firewall from the machine.
+                    "--capability=CAP_NET_ADMIN",
                     *["--resolv-conf=off", "--timezone=off", "--register=no", "--keep-unit", "--console=pipe", *binds],
                 ],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
                 start_new_session=True,
+                env={**os.environ, "SYSTEMD_NSPAWN_API_VFS_WRITABLE": "network"},
             )
         (self.folder / "nspawn.pid").write_text(str(started.pid))
         self._wait_for_boot(started)
@@ -132,7 +137,7 @@ class Machine:
         }
         settings = [f"{name}={value}" for name, value in {**variables, **self.environment, **(env or {})}.items()]
         enter = ["nsenter", "-t", str(leader), "-m", "-u", "-i", "-n", "-p", "-C", "--wdns=/root", "--"]
-        return [*enter, "env", "-i", *settings, *command]
+        return [*enter, "setpriv", f"--bounding-set={NOT_INSIDE}", "env", "-i", *settings, *command]
 
     def run(
         self,
