@@ -129,12 +129,15 @@ def jail_matches(jail: Jail, host: Host) -> Finding:
 def ignores(entries: Sequence[str], host: Host) -> Finding:
     """Home and the operator are never banned, in any jail."""
     asked, want = "fail2ban-client get JAIL ignoreip", ", ".join(entries)
+    # One client for all jails: each start of it costs a quarter of a second.
+    questions = "".join(f"get {jail.name} ignoreip\n" for jail in JAILS)
+    found = host.ask(["fail2ban-client", "-i"], stdin=questions.encode())
+    answers = found.out.split("fail2ban> ")[1 : len(JAILS) + 1]
+    if len(answers) < len(JAILS):
+        return failed(asked, printable(found.complaint, 200), want, APPLY)
     missing: list[str] = []
-    for jail in JAILS:
-        found = host.ask(["fail2ban-client", "get", jail.name, "ignoreip"])
-        if not found.ok:
-            return failed(asked, printable(found.complaint, 200), want, APPLY)
-        known = set(re.findall(r"^[|`]-\s*(\S+)", found.out, re.MULTILINE))
+    for jail, answer in zip(JAILS, answers, strict=True):
+        known = set(re.findall(r"^[|`]-\s*(\S+)", answer, re.MULTILINE))
         missing += [f"{entry} in {jail.name}" for entry in entries if entry not in known]
     if missing:
         return failed(asked, f"missing: {', '.join(missing)}", want, APPLY)
@@ -143,13 +146,11 @@ def ignores(entries: Sequence[str], host: Host) -> Finding:
 
 def none_banned(entries: Sequence[str], host: Host) -> Finding:
     """Home and the operator are not banned at this moment."""
-    asked, want = "fail2ban-client get JAIL banip", f"neither of {', '.join(entries)}"
-    held: list[str] = []
-    for jail in JAILS:
-        found = host.ask(["fail2ban-client", "get", jail.name, "banip"])
-        if not found.ok:
-            return skipped(asked, f"{jail.name} does not answer", want, APPLY)
-        held += [f"{entry} in {jail.name}" for entry in entries if entry in found.text.split()]
+    asked, want = "fail2ban-client banned", f"neither of {', '.join(entries)}"
+    found = host.ask(["fail2ban-client", "banned"])
+    if not found.ok:
+        return skipped(asked, printable(found.complaint, 200), want, APPLY)
+    held = [entry for entry in entries if f"'{entry}'" in found.out]
     if held:
-        return failed(asked, ", ".join(held), want, "Let them go: fail2ban-client unban ADDRESS")
+        return failed(asked, ", ".join(held), want, f"Let them go: fail2ban-client unban {' '.join(held)}")
     return passed(asked, "none of them", want)
