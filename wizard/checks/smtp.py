@@ -9,7 +9,7 @@ from __future__ import annotations
 import base64
 import re
 import secrets
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -170,6 +170,9 @@ def dialogue(
         if speak.greeting.code != 220:
             raise SmtpError(f"turned away: {speak.greeting.text}")
         yield speak
+        # Without it the other side notes a lost connection, which some count as an attack.
+        with suppress(SmtpError):
+            speak.say("QUIT")
 
 
 def unjudged() -> ssl.SSLContext:
