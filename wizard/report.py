@@ -30,7 +30,7 @@ def checklist(states: Sequence[StepState]) -> Iterator[str]:
         note = state.note or (f"waits for {', '.join(state.blocked_by)}" if state.blocked_by else "")
         if state.status == "verified" and state.last_verified and not note:
             note = f"verified {state.last_verified}"
-        yield f"  {GLYPHS[state.status]} {state.step.id:<14} {state.step.title:<42} {state.status:<9} {note}".rstrip()
+        yield f"  {GLYPHS[state.status]} {state.step.id:<14} {state.step.title:<28} {state.status:<9} {note}".rstrip()
 
 
 def plan(plans: Sequence[StepPlan]) -> Iterator[str]:
@@ -118,7 +118,8 @@ def event_lines(event: dict[str, Any]) -> Iterator[str]:  # noqa: C901, PLR0912 
 
 
 def _finished(event: dict[str, Any]) -> Iterator[str]:
-    yield f"\n{event['status']}: {_count(event['changed'])} made."
+    made = _count(event["changed"]) if event["changed"] else "no change"
+    yield f"\n{event['status']}: {made} made."
     if event["status"] == "waiting":
         yield "Something outside has to be done first, see above. DNS records to publish: relay-wizard records"
         yield "Then run the same command again; it goes on where it was."

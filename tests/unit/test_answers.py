@@ -1,0 +1,107 @@
+"""What the operator may answer, and how a wrong answer is told."""
+
+from __future__ import annotations
+
+import pytest
+
+from wizard.answers import Answers, AnswersError, as_tables, as_toml, load, parse, validate
+
+WHOLE = b"""
+schema = 1
+[relay]
+domain = "Brightmail.example."
+hostname = "mail.brightmail.example"
+ipv4 = "192.0.2.10"
+ipv6 = ""
+admin_email = "you@brightmail.example"
+[home]
+domains = ["hearth.example", "b\xc3\xbccher.example"]
+address = "198.51.100.80"
+recipients = ["anna@hearth.example"]
+[[users]]
+name = "you"
+password_file = "/root/you.password"
+[[users]]
+name = "boss"
+role = "admin"
+ssh_keys = ["ssh-ed25519 AAAAC3NzaC1lZDI1NTE5 boss@laptop"]
+[dmarc]
+rua = ["mailto:reports@brightmail.example"]
+[access]
+reject = ["aol.example", "203.0.113.0/24", "spam@x.example"]
+"""
+
+
+def test_a_whole_file_is_read_typed_and_normalised() -> None:
+    answers = load(WHOLE, "answers.toml")
+    assert answers.relay.domain == "brightmail.example"
+    assert answers.home is not None
+    assert answers.home.domains == ("hearth.example", "xn--bcher-kva.example")
+    assert answers.home.port == 10025
+    assert [user.name for user in answers.mail_users] == ["you"]
+    assert answers.ssh.port == 2222
+    assert answers.access.reject == ("aol.example", "203.0.113.0/24", "spam@x.example")
+
+
+def test_answers_written_out_are_read_back_the_same() -> None:
+    answers = load(WHOLE, "answers.toml")
+    assert load(as_toml(answers).encode(), "again") == answers
+    assert parse(as_tables(answers)) == answers
+    assert load(as_toml(Answers()).encode(), "empty") == Answers()
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ('[relay]\ndomian = "x.example"', "relay.domian: there is no such key; did you mean relay.domain?"),
+        ('[rely]\ndomain = "x.example"', "rely: there is no such key; did you mean relay?"),
+        ('[relay]\ndomain = "bright mail.example"', "relay.domain: the part 'bright mail' cannot stand in a DNS name"),
+        ('[relay]\ndomain = "brightmail"', "has no dot"),
+        ('[relay]\ndomain = "192.0.2.1"', "looks like an IP address"),
+        ('[relay]\ndomain = "-x.example"', "the part '-x'"),
+        ('[relay]\ndomain = "x.example\\nfoo = bar"', "control or invisible character"),
+        ('[relay]\nhostname = "m\\u202eail.x.example"', "control or invisible character"),
+        ('[relay]\nipv4 = "192.0.2.256"', "relay.ipv4: '192.0.2.256' is not an IPv4 address"),
+        ('[relay]\nadmin_email = "you"', "has no @"),
+        ('[relay]\nadmin_email = "a b@x.example"', "'a b' before the @"),
+        ("[ssh]\nport = 70000", "ssh.port: 70000 is not a port"),
+        ("[ssh]\nport = 465", "port 465 is needed by the mail relay"),
+        ('[ssh]\npermit_root_login = "maybe"', "'maybe' is not one of"),
+        ('[firewall]\nblock = ["203.0.113.66/24"]', "firewall.block: '203.0.113.66/24' is not an address range"),
+        ('[firewall]\nblock = ["0.0.0.0/0"]', "the whole Internet"),
+        ('[firewall]\nblock = "203.0.113.66"', "is not a list"),
+        ('[[users]]\nname = "Root"', "is not a login name"),
+        ('[[users]]\nname = "root"', "belongs to the system"),
+        ('[[users]]\nname = "-rf"', "is not a login name"),
+        ('[[users]]\nname = "a"\n[[users]]\nname = "a"', "users[1].name: 'a' is there twice"),
+        ('[[users]]\nrole = "mail"', "users[0].name: it is missing"),
+        ('[[users]]\nname = "a"\nssh_keys = ["command=\\"x\\" ssh-rsa AAAA"]', "is not a public SSH key"),
+        ('[[users]]\nname = "a"\npassword_file = "../x"', "is not a full path"),
+        ('[home]\ndomains = ["h.example"]', "home.address: it is missing"),
+        ('[home]\naddress = "h.example"', "home.domains: it is missing"),
+        ('[relay]\ndomain = "h.example"\n[home]\ndomains = ["h.example"]\naddress = "x.example"', "own domain"),
+        (
+            '[home]\ndomains = ["h.example"]\naddress = "x.example"\nrecipients = ["a@b.example"]',
+            "not in one of home's",
+        ),
+        ('[dmarc]\nrua = ["reports@x.example"]', "has to begin with mailto:"),
+        ('[dkim]\nselector = "a_b"', "is not a selector"),
+        ("schema = 9", "schema: got 9, want 1"),
+        ("[relay", "it is not TOML"),
+    ],
+)
+def test_a_wrong_answer_names_the_key_and_what_would_be_right(text: str, told: str) -> None:
+    with pytest.raises(AnswersError) as error:
+        load(text.encode(), "answers.toml")
+    assert told in str(error.value)
+    assert str(error.value).startswith("answers.toml: ")
+
+
+def test_one_answer_is_judged_as_it_is_typed() -> None:
+    assert validate("ssh.port", "2200") == 2200
+    assert validate("users.name", "you") == "you"
+    assert validate("relay.ipv4", "") == ""
+    with pytest.raises(AnswersError, match=r"ssh\.port"):
+        validate("ssh.port", "x")
+    with pytest.raises(AnswersError, match="no such answer"):
+        validate("ssh.colour", "x")

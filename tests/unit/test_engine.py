@@ -1,0 +1,219 @@
+"""The engine on a machine in memory: order, blocking, waiting, failing, drifting, and doing nothing twice."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from state.store import Store
+from tests.fake_host import FakeHost
+from wizard.answers import Answers, AnswersError, Relay
+from wizard.check import Check, Finding, failed, passed
+from wizard.engine import Engine, Outcome
+from wizard.fact import Context
+from wizard.host import Completed, Host
+from wizard.operation import Change, Operation, OperationFailed
+from wizard.operations.files import WriteFile
+from wizard.operations.packages import InstallPackages
+from wizard.platforms.debian import PLATFORM
+from wizard.step import Step
+
+ANSWERS = Answers(relay=Relay(domain="brightmail.example", hostname="mail.brightmail.example"))
+
+
+def has_file(path: str, text: str) -> Callable[[Host], Finding]:
+    def ask(host: Host) -> Finding:
+        found = (host.read(path) or b"").decode()
+        return passed(path, found, text) if found == text else failed(path, found, text, "apply")
+
+    return ask
+
+
+def step(step_id: str, *requires: str, content: str | None = None, outside: str = "") -> Step:
+    """A step that writes /etc/ID, or waits for a file that only the world can write."""
+
+    def plan(_context: Context) -> list[Operation]:
+        return [WriteFile(f"/etc/{step_id}", content, notify=(step_id,))] if content is not None else []
+
+    def checks(_context: Context) -> list[Check]:
+        path, text = (outside, "yes") if outside else (f"/etc/{step_id}", content or "")
+        return [Check(f"{step_id}.there", f"{path} is there", has_file(path, text), outside=bool(outside))]
+
+    return Step(id=step_id, title=step_id, group="g", why="", plan=plan, checks=checks, requires=requires)
+
+
+@dataclass
+class World:
+    """An engine over a fake host and a real store, and the events that it emits."""
+
+    folder: Path
+    steps: tuple[Step, ...]
+    host: FakeHost = field(default_factory=FakeHost)
+    events: list[dict[str, Any]] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.store = Store.open(self.folder)
+        self.host.commands[("systemctl",)] = "active"
+        self.engine = Engine(self.steps, self.store, self.host, ANSWERS)
+
+    def apply(self, *ids: str, wait: float = 0) -> Outcome:
+        run = self.store.add_run({"kind": "apply", "steps": list(ids), "wait": wait}, self.engine.now())
+        self.events.clear()
+        return self.engine.apply(run, self.host, self.engine.choose(ids), self.events.append, wait)
+
+    def status(self, step_id: str) -> str:
+        return next(state.status for state in self.engine.states() if state.step.id == step_id)
+
+
+def test_steps_are_applied_in_order_and_a_second_apply_does_nothing(tmp_path: Path) -> None:
+    world = World(tmp_path, (step("a", content="A"), step("b", "a", content="B")))
+    first = world.apply()
+    assert (first.status, first.exit, first.changed) == ("ok", 0, 2)
+    assert first.steps == {"a": "verified", "b": "verified"}
+    assert world.host.text("/etc/b") == "B"
+    assert ("systemctl", "try-reload-or-restart", "a.service") in world.host.ran
+    world.host.ran.clear()
+    second = world.apply()
+    assert (second.status, second.changed, world.host.ran) == ("ok", 0, [])
+
+
+def test_what_waits_for_the_world_blocks_what_needs_it_and_only_that(tmp_path: Path) -> None:
+    world = World(
+        tmp_path, (step("dns", outside="/world/dns"), step("cert", "dns", content="C"), step("c", content="C"))
+    )
+    outcome = world.apply()
+    assert (outcome.status, outcome.exit) == ("waiting", 6)
+    assert outcome.steps == {"dns": "applied", "cert": "blocked", "c": "verified"}
+    blocked = next(event for event in world.events if event["event"] == "step.blocked")
+    assert blocked == {"event": "step.blocked", "step": "cert", "blocked_by": ["dns"]}
+    assert "/etc/cert" not in world.host.files
+    assert world.status("cert") == "blocked"
+    world.host.put("/world/dns", "yes")
+    again = world.apply()
+    assert (again.status, again.steps["cert"]) == ("ok", "verified")
+
+
+def test_wait_goes_on_by_itself_when_the_world_has_changed(tmp_path: Path) -> None:
+    world = World(tmp_path, (step("dns", outside="/world/dns"), step("cert", "dns", content="C")))
+    sleep = world.host.sleep
+
+    def publish(seconds: float) -> None:
+        sleep(seconds)
+        if world.host.ticks > 20:
+            world.host.put("/world/dns", "yes")
+
+    world.host.sleep = publish  # type: ignore[method-assign]
+    outcome = world.apply(wait=600)
+    assert (outcome.status, outcome.steps) == ("ok", {"dns": "verified", "cert": "verified"})
+    assert 20 < world.host.ticks < 100
+
+
+def test_wait_ends_in_time(tmp_path: Path) -> None:
+    world = World(tmp_path, (step("dns", outside="/world/dns"),))
+    assert world.apply(wait=60).exit == 6
+    assert 60 <= world.host.ticks < 61
+
+
+@dataclass(frozen=True)
+class Breaks(Operation):
+    """An operation that fails half-way."""
+
+    @property
+    def id(self) -> str:
+        return "breaks"
+
+    @property
+    def summary(self) -> str:
+        return "break"
+
+    def diff(self, host: Host) -> Change | None:
+        return Change("break", paths=("/etc/broken",))
+
+    def apply(self, host: Host) -> None:
+        host.write("/etc/broken", b"half")
+        raise OperationFailed("break it", "it broke", "mend it")
+
+
+def test_a_failed_operation_fails_its_step_and_blocks_its_followers_alone(tmp_path: Path) -> None:
+    broken = Step(id="x", title="x", group="g", why="", plan=lambda _: [Breaks()], checks=lambda _: [])
+    world = World(tmp_path, (broken, step("y", "x", content="Y"), step("z", content="Z")))
+    outcome = world.apply()
+    assert (outcome.status, outcome.exit) == ("failed", 3)
+    assert outcome.steps == {"x": "failed", "y": "blocked", "z": "verified"}
+    told = next(event for event in world.events if event["event"] == "step.failed")
+    assert (told["asked"], told["got"], told["do"]) == ("break it", "it broke", "mend it")
+    assert world.store.changes("x")[0].state == "failed"
+
+
+def test_a_check_of_the_machine_that_fails_is_status_1(tmp_path: Path) -> None:
+    wrong = Step(
+        id="x", title="x", group="g", why="",
+        checks=lambda _: [Check("x.no", "no", lambda _host: failed("q", "no", "yes", "do"))],
+    )  # fmt: skip
+    world = World(tmp_path, (wrong,))
+    assert (world.apply().exit, world.status("x")) == (1, "failed")
+
+
+def test_a_check_that_breaks_is_a_failed_check(tmp_path: Path) -> None:
+    def breaks(_host: Host) -> Finding:
+        raise ValueError("oops")
+
+    broken = Step(id="x", title="x", group="g", why="", checks=lambda _: [Check("x.no", "no", breaks)])
+    result = World(tmp_path, (broken,)).engine.verify([broken])[0]
+    assert result.failed
+    assert "oops" in result.finding.got
+
+
+def test_a_hand_edit_is_drift_until_it_is_put_right(tmp_path: Path) -> None:
+    world = World(tmp_path, (step("a", content="A"),))
+    world.apply()
+    assert world.status("a") == "verified"
+    world.host.put("/etc/a", "mine")
+    assert world.engine.plan(world.steps)[0].changes == 1
+    assert world.status("a") == "drifted"
+    world.apply()
+    assert world.status("a") == "verified"
+
+
+def test_a_step_outside_the_run_that_is_needed_is_asked_now(tmp_path: Path) -> None:
+    world = World(tmp_path, (step("a", content="A"), step("b", "a", content="B")))
+    assert world.apply("b").steps["b"] == "blocked"
+    world.host.put("/etc/a", "A")
+    assert world.apply("b").steps["b"] == "verified"
+
+
+def test_a_missing_answer_is_named(tmp_path: Path) -> None:
+    world = World(tmp_path, (step("a", content="A"),))
+    world.engine.answers = Answers()
+    with pytest.raises(AnswersError, match=r"relay\.domain"):
+        world.engine.plan(world.steps)
+    assert world.status("a") == "pending"
+
+
+def test_packages_of_all_chosen_steps_come_in_one_transaction(tmp_path: Path) -> None:
+    def packages(step_id: str, *names: str) -> Step:
+        return Step(
+            id=step_id, title=step_id, group="g", why="", checks=lambda _: [],
+            plan=lambda _: [InstallPackages(PLATFORM, names)],
+        )  # fmt: skip
+
+    world = World(tmp_path, (packages("a", "ufw"), packages("b", "postfix", "ufw")))
+    there: set[str] = set()
+
+    def install(_host: FakeHost, argv: tuple[str, ...], _stdin: bytes) -> Completed:
+        there.update(argv[argv.index("install") + 1 :])
+        return Completed(argv, 0)
+
+    def query(_host: FakeHost, argv: tuple[str, ...], _stdin: bytes) -> Completed:
+        return Completed(argv, 0, "".join(f"{name} ii \n" for name in argv[4:] if name in there))
+
+    world.host.commands |= {
+        ("dpkg-query",): query, ("apt-get",): install, ("dpkg",): "", ("debconf-set-selections",): "",
+        ("apt-cache",): "Candidate: 1\nCandidate: 1\n",
+    }  # fmt: skip
+    assert world.apply().changed == 1
+    assert [argv[argv.index("install") + 1 :] for argv in world.host.ran if "install" in argv] == [("ufw", "postfix")]

@@ -1,0 +1,79 @@
+"""The store: private, durable, one run at a time, and honest about what it cannot read."""
+
+from __future__ import annotations
+
+import sqlite3
+import stat
+from pathlib import Path
+
+import pytest
+
+from state.store import DATABASE, Image, Locked, Store, StoreError
+
+
+def mode(path: Path) -> int:
+    return stat.S_IMODE(path.stat().st_mode)
+
+
+def test_the_state_is_roots_alone_from_the_start(tmp_path: Path) -> None:
+    store = Store.open(tmp_path / "state")
+    folder = store.run_folder(1)
+    assert (mode(tmp_path / "state"), mode(tmp_path / "state" / DATABASE), mode(folder)) == (0o700, 0o600, 0o700)
+
+
+def test_looking_leaves_no_trace(tmp_path: Path) -> None:
+    store = Store.open(tmp_path / "state", create=False)
+    assert store.answers() is None
+    assert not (tmp_path / "state").exists()
+
+
+def test_what_was_kept_is_there_for_the_next_process(tmp_path: Path) -> None:
+    first = Store.open(tmp_path)
+    first.save_answers({"schema": 1}, "t")
+    run = first.add_run({"kind": "apply", "steps": ["a"]}, "t0")
+    first.add_event(run, {"event": "x"})
+    image = Image("/etc/a", "file", b"\x00old", 0o640, "root", "adm", parents=("/etc/x",))
+    change = first.intend(run, "a", "file:/etc/a", {"undo": []}, [(image, "p0")], "t1")
+    first.close()
+    second = Store.open(tmp_path)
+    assert second.answers() == {"schema": 1}
+    assert [event for _, event in second.events(run)] == [{"event": "x"}]
+    [done] = second.changes("a")
+    assert (done.state, done.snapshots[0].before, done.snapshots[0].after_print) == ("intended", image, None)
+    second.settle(change, "done", [(Image("/etc/a", "file", b"new"), "p1")])
+    [done] = second.changes()
+    assert (done.snapshots[0].after_print, done.snapshots[0].after_content) == ("p1", b"new")
+    second.settle(change, "undone")
+    assert second.changes("a") == []
+
+
+def test_the_time_of_verification_stays_when_a_later_look_fails(tmp_path: Path) -> None:
+    store = Store.open(tmp_path)
+    store.observe("a", "verified", "t1", 0)
+    store.observe("a", "failed", "t2", 0)
+    seen = store.observations()["a"]
+    assert (seen.status, seen.at, seen.verified_at) == ("failed", "t2", "t1")
+
+
+def test_one_run_at_a_time(tmp_path: Path) -> None:
+    one, two = Store.open(tmp_path), Store.open(tmp_path)
+    with one.lock():
+        assert two.is_locked()
+        with pytest.raises(Locked), two.lock():
+            pass
+    assert not two.is_locked()
+
+
+def test_a_newer_schema_is_refused_and_left_alone(tmp_path: Path) -> None:
+    Store.open(tmp_path).close()
+    connection = sqlite3.connect(tmp_path / DATABASE)
+    connection.execute("PRAGMA user_version = 99")
+    connection.close()
+    with pytest.raises(StoreError, match="schema 99"):
+        Store.open(tmp_path)
+
+
+def test_a_damaged_file_is_said_to_be_so(tmp_path: Path) -> None:
+    (tmp_path / DATABASE).write_bytes(b"this is no database at all" * 100)
+    with pytest.raises(StoreError, match="open the state"):
+        Store.open(tmp_path)
