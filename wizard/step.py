@@ -45,6 +45,8 @@ class Step:
         fields: what it asks.
         requires: ids of steps that have to be verified first.
         needs: answers without which the step cannot be planned ("relay.domain").
+        after_rollback: operations that rollback applies once the step's files are back, before services read them:
+            what keeps the operator connected.
         skip: says why the step does not apply here (no home server, say), or nothing.
     """
 
@@ -58,6 +60,7 @@ class Step:
     fields: tuple[Field, ...] = ()
     requires: tuple[str, ...] = ()
     needs: tuple[str, ...] = ("relay.domain", "relay.hostname")
+    after_rollback: Callable[[Context], Sequence[Operation]] = lambda _context: ()
     skip: Callable[[Context], str] = field(default=lambda _context: "")
 
 

@@ -12,6 +12,7 @@ from wizard.operations.users import accounts, authorized_keys, members, stored_h
 if TYPE_CHECKING:
     from wizard.fact import Context
     from wizard.host import Host
+    from wizard.operations.files import WriteFile
 
 SOCKET = "ssh.socket"
 # Ubuntu from 24.04 on: systemd makes the socket's addresses from sshd_config itself.
@@ -121,10 +122,18 @@ class KeepAWayIn(Operation):
 
 
 @dataclass(frozen=True)
-class RestartSshSocket(Operation):
-    """Have ssh.socket listen on the port, where the socket owns it. Sessions go on: each has a process of its own."""
+class MoveSshSocket(Operation):
+    """Have ssh.socket listen on the port, where the socket owns it. Sessions go on: each has a process of its own.
+
+    It writes the files itself, because on the way back the socket has to be restarted after they are back.
+
+    Attributes:
+        port: where the socket shall listen.
+        files: what sshd and systemd read: the drop-in of sshd, and that of the socket where nothing generates it.
+    """
 
     port: int
+    files: tuple[WriteFile, ...]
 
     @property
     def id(self) -> str:
@@ -136,16 +145,23 @@ class RestartSshSocket(Operation):
 
     def diff(self, host: Host) -> Change | None:
         now = socket_ports(host)
-        if now == (self.port,):
+        changes = [change for file in self.files if (change := file.diff(host)) is not None]
+        if now == (self.port,) and not changes:
             return None
+        text = "".join(change.diff or "" for change in changes)
         return Change(
             summary=f"move ssh.socket to port {self.port}",
-            diff=f"ssh.socket: port {', '.join(map(str, now)) or 'none'} → {self.port}\n",
+            diff=f"{text}ssh.socket: port {', '.join(map(str, now)) or 'none'} → {self.port}\n",
             command=("systemctl", "restart", SOCKET),
+            paths=tuple(file.path for file in self.files),
             undo=(("systemctl", "daemon-reload"), ("systemctl", "restart", SOCKET)),
+            notify=tuple(name for file in self.files for name in file.notify),
         )
 
     def apply(self, host: Host) -> None:
+        for file in self.files:
+            if file.diff(host) is not None:
+                file.apply(host)
         host.run(["systemctl", "daemon-reload"])
         done = host.run(["systemctl", "restart", SOCKET])
         if not done.ok or self.port not in socket_ports(host):

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from wizard.check import Check
 from wizard.checks import ssh as look
-from wizard.operations.files import write_template
+from wizard.operations.files import MakeDirectory, write_template
 from wizard.operations.firewall import OpenPort
 from wizard.operations.packages import InstallPackages
 from wizard.operations.services import RunService
@@ -16,7 +16,8 @@ from wizard.operations.ssh import (
     SOCKET_GENERATOR,
     KeepAWayIn,
     LabelSshPort,
-    RestartSshSocket,
+    MoveSshSocket,
+    ports_in_use,
     promised_ways_in,
     ways_in,
 )
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from wizard.fact import Context
     from wizard.operation import Operation
 
+TMPFILES = "/etc/tmpfiles.d/relay-wizard.conf"
 DROP_IN = "/etc/ssh/sshd_config.d/00-relay-wizard.conf"
 
 
@@ -37,25 +39,29 @@ def plan(context: Context) -> list[Operation]:
     the new port, will stand between the last operation here and the end of the step.
     """
     answers, platform, service = context.answers.ssh, context.platform, context.platform.services["ssh"]
-    socket = context.facts.ssh_socket_active
     operations: list[Operation] = [
         KeepAWayIn(ways_in(context, context.host) or promised_ways_in(context), answers.port),
         OpenPort(platform, answers.port),
     ]
     if platform.packages["selinux"]:
         operations += [InstallPackages(platform, platform.packages["selinux"]), LabelSshPort(answers.port)]
-    operations.append(
-        write_template(
-            "ssh", DROP_IN, check_candidate=("sshd", "-t", "-f", "{candidate}"), check_installed=("sshd", "-t"),
-            notify=(service,), port=answers.port, permit_root_login=answers.permit_root_login,
-            password_authentication=answers.password_authentication, mail_group=MAIL_GROUP,
-        )
+    drop_in = write_template(
+        "ssh", DROP_IN, check_candidate=("sshd", "-t", "-f", "{candidate}"), check_installed=("sshd", "-t"),
+        notify=(service,), port=answers.port, permit_root_login=answers.permit_root_login,
+        password_authentication=answers.password_authentication, mail_group=MAIL_GROUP,
     )  # fmt: skip
-    if not socket:
-        return [*operations, RunService(service)]
+    if not context.facts.ssh_socket_active:
+        return [*operations, drop_in, RunService(service)]
+    files = [drop_in]
     if context.host.stat(SOCKET_GENERATOR) is None:
-        operations.append(write_template("ssh", SOCKET_DROP_IN, port=answers.port))
-    return [*operations, RestartSshSocket(answers.port)]
+        files.append(write_template("ssh", SOCKET_DROP_IN, port=answers.port))
+    operations += [write_template("ssh", TMPFILES), MakeDirectory("/run/sshd")]
+    return [*operations, MoveSshSocket(answers.port, tuple(files))]
+
+
+def stay_reachable(context: Context) -> list[Operation]:
+    """After the way back: sshd is on its old port again, and a firewall that filters has to know it."""
+    return [OpenPort(context.platform, port) for port in ports_in_use(context.host)]
 
 
 def checks(context: Context) -> list[Check]:
@@ -87,5 +93,6 @@ STEP = Step(
         Field("ssh.password_authentication", "May passwords be used?", "No, once your key is on the server."),
     ),
     requires=("preflight", "users"),
+    after_rollback=stay_reachable,
     needs=(),
 )
