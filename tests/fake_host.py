@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
 import threading
 from collections.abc import Callable, Mapping, Sequence
@@ -144,6 +145,24 @@ class FakeHost(Host):
         threading.Thread(target=serve, args=(far,), daemon=True).start()
         return near
 
+    def listen(self, address: str, port: int, *, timeout: float = 10.0) -> socket.socket:
+        # An abstract socket has no address that anybody else could reach; connections to (address, port) lead to it.
+        listener = socket.socket(socket.AF_UNIX)
+        listener.bind(b"")
+        name = listener.getsockname()
+        listener.listen()
+        listener.settimeout(timeout)
+
+        def pipe(far: socket.socket) -> None:
+            with socket.socket(socket.AF_UNIX) as inner, far:
+                inner.connect(name)
+                forth = threading.Thread(target=_copy, args=(far, inner), daemon=True)
+                forth.start()
+                _copy(inner, far)
+
+        self.servers[address, port] = pipe
+        return listener
+
     def query(self, server: str, name: str, rdtype: str, *, timeout: float = 3.0) -> DnsReply:
         key = (server, name.rstrip(".").lower(), rdtype)
         return self.dns.get(key) or self.dns.get(("*", *key[1:])) or DnsReply("NXDOMAIN")
@@ -184,3 +203,10 @@ class FakeHost(Host):
     def learn(self, secret: Secret) -> Secret:
         self.learnt.append(secret)
         return secret
+
+
+def _copy(source: socket.socket, target: socket.socket) -> None:
+    with contextlib.suppress(OSError):
+        while data := source.recv(4096):
+            target.sendall(data)
+        target.shutdown(socket.SHUT_WR)

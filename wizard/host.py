@@ -192,6 +192,10 @@ class Host(ABC):
         """Open a TCP connection to an IP address or name. Raises OSError as the socket module does."""
 
     @abstractmethod
+    def listen(self, address: str, port: int, *, timeout: float = 10.0) -> socket.socket:
+        """Wait for TCP connections on a loopback address; each `accept` waits `timeout` seconds. Raises OSError."""
+
+    @abstractmethod
     def query(self, server: str, name: str, rdtype: str, *, timeout: float = 3.0) -> DnsReply:
         """Ask one name server (IP address) one question, by UDP and by TCP when the answer was cut. Never raises."""
 
@@ -378,6 +382,11 @@ class LocalHost(Host):
     def connect(self, address: str, port: int, *, timeout: float = 10.0, source: str = "") -> socket.socket:
         origin = (source, 0) if source else None
         return socket.create_connection((address, port), timeout=timeout, source_address=origin)
+
+    def listen(self, address: str, port: int, *, timeout: float = 10.0) -> socket.socket:
+        listener = socket.create_server((address, port))
+        listener.settimeout(timeout)
+        return listener
 
     def query(self, server: str, name: str, rdtype: str, *, timeout: float = 3.0) -> DnsReply:
         from wizard import resolver  # dnspython is loaded by the first question, not by `steps`
