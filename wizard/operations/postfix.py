@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from wizard.operation import Change, Command, Operation, OperationFailed
+from wizard.operations.services import RunService, unit_name
 from wizard.printable import printable
 
 if TYPE_CHECKING:
@@ -256,28 +257,15 @@ class SetPostfixService(Operation):
 
 
 @dataclass(frozen=True)
-class RunPostfix(Operation):
+class RunPostfix(RunService):
     """Have Postfix running now and after every boot.
 
     systemd's word is not enough: on Debian 12 "postfix.service" is a shell around the instances that stays active when
     the daemon has died. So Postfix itself is asked.
-
-    Attributes:
-        name: the unit, without suffix.
     """
 
-    name: str = "postfix"
-
-    @property
-    def id(self) -> str:
-        return f"service:{self.name}"
-
-    @property
-    def summary(self) -> str:
-        return f"run {self.name}"
-
     def diff(self, host: Host) -> Change | None:
-        unit = f"{self.name}.service"
+        unit = unit_name(self.name)
         enabled = host.ask(["systemctl", "is-enabled", unit]).text
         wants_enable = enabled in {"disabled", "masked", "masked-runtime", "not-found", ""}
         running = is_running(host)
@@ -294,7 +282,7 @@ class RunPostfix(Operation):
         )  # fmt: skip
 
     def apply(self, host: Host) -> None:
-        unit = f"{self.name}.service"
+        unit = unit_name(self.name)
         if host.ask(["systemctl", "is-enabled", unit]).text == "masked":
             host.run(["systemctl", "unmask", unit])
         done = host.run(["systemctl", "enable", unit], timeout=120)
