@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -111,7 +112,8 @@ def _roll_back(engine: Engine, host: Host, ids: list[str], emit: Callable[[dict[
     outcome = Outcome()
     for step in reversed(engine.choose(ids)):
         emit({"event": "step.started", "step": step.id, "title": step.title})
-        taken = roll_back(engine.store, host, step.id, emit)
+        afterwards = partial(step.after_rollback, engine.context(host))
+        taken = roll_back(engine.store, host, step.id, emit, afterwards)
         outcome.changed += taken.undone
         outcome.operation_failed |= bool(taken.conflicts)
         outcome.steps[step.id] = "failed" if taken.conflicts else "ready"

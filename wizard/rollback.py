@@ -12,10 +12,11 @@ from wizard.operations.services import reload_services
 from wizard.snapshot import fingerprint, put_back, take
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from state.store import Done, Snapshot, Store
     from wizard.host import Host
+    from wizard.operation import Operation
 
 
 @dataclass
@@ -27,11 +28,18 @@ class Taken:
     conflicts: list[str] = field(default_factory=list)
 
 
-def roll_back(store: Store, host: Host, step: str, emit: Callable[[dict[str, Any]], None]) -> Taken:
+def roll_back(
+    store: Store,
+    host: Host,
+    step: str,
+    emit: Callable[[dict[str, Any]], None],
+    afterwards: Callable[[], Sequence[Operation]] = tuple,
+) -> Taken:
     """Take back all that `step` ever changed and that is not taken back yet.
 
     A file that nobody else has written since gets its old bytes, mode and owner. One that was changed since is edited
-    by the change's own inverse; without one it stays as it is, and is reported.
+    by the change's own inverse; without one it stays as it is, and is reported. `afterwards` is the step's own word on
+    what has to be done once the files are back (`Step.after_rollback`).
     """
     changes = store.changes(step)
     exact = _restorable(host, changes)
@@ -56,6 +64,9 @@ def roll_back(store: Store, host: Host, step: str, emit: Callable[[dict[str, Any
             }
         )  # fmt: skip
     try:
+        for operation in afterwards():
+            if operation.diff(host) is not None:
+                operation.apply(host)
         reload_services(host, tuple(notify), tuple(restart))
     except OperationFailed as error:
         taken.conflicts.append(f"{error.asked}: {error.got}. {error.do}")
@@ -75,7 +86,20 @@ def _restorable(host: Host, changes: list[Done]) -> set[str]:
             if snapshot.after_print not in {None, expected}:
                 broken.add(path)
             now[path] = snapshot.before_print
-    return set(now) - broken
+    return set(now) - _with_companions(changes, broken)
+
+
+def _with_companions(changes: list[Done], broken: set[str]) -> set[str]:
+    """`broken`, and the files that an inverse command edits together with one of them.
+
+    userdel needs the account in all of its files: it could not take it out of /etc/shadow any more when /etc/passwd
+    were put back alone.
+    """
+    together = [{entry.before.path for entry in change.snapshots} for change in changes if change.record["undo_edit"]]
+    grown = set(broken)
+    while more := [paths for paths in together if paths & grown and not paths <= grown]:
+        grown |= set().union(*more)
+    return grown
 
 
 def _undo(host: Host, change: Done, exact: set[str]) -> list[str]:

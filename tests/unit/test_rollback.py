@@ -122,3 +122,50 @@ def test_a_second_rollback_finds_nothing(world: World) -> None:
     world.apply("file")
     take_back(world, "file")
     assert take_back(world, "file") == Taken()
+
+
+@dataclass(frozen=True)
+class AddAccount(Operation):
+    """useradd in small: one line in each of two files."""
+
+    @property
+    def id(self) -> str:
+        return "account"
+
+    @property
+    def summary(self) -> str:
+        return self.id
+
+    def diff(self, host: Host) -> Change | None:
+        return Change(self.id, paths=("/etc/passwd", "/etc/shadow"), undo_edit=(("userdel", "you"),))
+
+    def apply(self, host: Host) -> None:
+        for path in ("/etc/passwd", "/etc/shadow"):
+            host.write(path, (host.read(path) or b"") + b"you:\n")
+
+
+def test_files_that_one_command_edits_go_back_together_or_not_at_all(tmp_path: Path) -> None:
+    world = World(tmp_path, (step("users", [AddAccount()]),))
+    world.host.put("/etc/passwd", "root:\n")
+    world.host.put("/etc/shadow", "root:\n")
+
+    def userdel(host: Host, argv: tuple[str, ...], _stdin: bytes) -> Completed:
+        if b"you:" not in (host.read("/etc/passwd") or b""):
+            return Completed(argv, 6, "userdel: user 'you' does not exist")
+        for path in ("/etc/passwd", "/etc/shadow"):
+            host.write(path, (host.read(path) or b"").replace(b"you:\n", b""))
+        return Completed(argv, 0)
+
+    world.host.commands[("userdel",)] = userdel
+    world.apply("users")
+    world.host.put("/etc/shadow", "root:changed\nyou:\n")
+    taken = take_back(world, "users")
+    assert taken.conflicts == []
+    assert (world.host.text("/etc/passwd"), world.host.text("/etc/shadow")) == ("root:\n", "root:changed\n")
+
+
+def test_a_step_has_its_say_before_services_read_the_old_files(world: World) -> None:
+    world.apply("file")
+    word = SetLine("port", "22")
+    roll_back(world.store, world.host, "file", world.events.append, lambda: [word])
+    assert "port=22" in world.host.text("/etc/main.cf")
