@@ -29,7 +29,7 @@ def _of(context: Context, user: User) -> str:
   Port                 465
   Security             SSL/TLS (not STARTTLS)
   Authentication       normal password
-  User name            {user.name}   (the name alone, without @{context.domain})
+  User name            {user.name}
   Password             the one of the account {user.name}
   Sender address       {" or ".join(f"{user.name}@{domain}" for domain in context.answers.mail_domains)}
 """
