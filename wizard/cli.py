@@ -49,7 +49,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; its exit status."""
     # Created 0600 and 0700, whatever the caller's mask is.
     os.umask(0o077)
-    arguments = _parser().parse_args(argv)
+    defaults = argparse.Namespace(command=_wizard, answers=None, json=False, state=DEFAULT_STATE)
+    arguments = _parser().parse_args(argv, defaults)
     try:
         return int(arguments.command(arguments))
     except Refused as refusal:
@@ -86,7 +87,6 @@ def _parser() -> argparse.ArgumentParser:
         prog="relay-wizard", parents=[common],
         description="Turns a fresh VPS into a trusted mail relay. Without a command: the wizard on the screen.",
     )  # fmt: skip
-    parser.set_defaults(command=_wizard, answers=None, json=False, state=DEFAULT_STATE)
     commands = parser.add_subparsers(metavar="COMMAND")
 
     def add(name: str, command: Callable[[argparse.Namespace], int], text: str | None) -> argparse.ArgumentParser:

@@ -84,7 +84,9 @@ def _work_locked(engine: Engine, run: int, redactor: Redactor) -> int:
         store.add_event(run, json.loads(redactor.clean(json.dumps({**event, "at": engine.now()}))))
 
     emit({"event": "run.started", "run": run, "kind": request["kind"], "steps": ids})
+    began = host.monotonic()
     outcome = _outcome(engine, run, host, request, emit)
+    emit({"event": "run.measured", "wall_seconds": host.monotonic() - began, **host.own_use()})
     store.finish_run(run, outcome.status, outcome.exit, engine.now())
     finished = {"event": "run.finished", "status": outcome.status, "changed": outcome.changed, "steps": outcome.steps}
     store.add_event(run, finished)

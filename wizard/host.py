@@ -10,6 +10,7 @@ import contextlib
 import grp
 import os
 import pwd
+import resource
 import signal
 import socket
 import stat as stat_module
@@ -471,6 +472,13 @@ class LocalHost(Host):
 
     def learn(self, secret: Secret) -> Secret:
         return self.redactor.learn(secret)
+
+    def own_use(self) -> dict[str, float]:
+        """What this process itself has used: seconds of computing, not of its children, and peak memory in MiB."""
+        return {
+            "own_seconds": time.process_time(),
+            "peak_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+        }
 
 
 class DryRunHost(LocalHost):

@@ -1,0 +1,1 @@
+"""Speed and memory, measured as ratios; nothing here is asserted."""

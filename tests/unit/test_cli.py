@@ -1,0 +1,142 @@
+"""The command line's contract: exit statuses, JSON alone on standard output, messages that say what to do."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from state.store import Store
+from wizard import cli
+from wizard.cli import Exit, main
+from wizard.steps import STEPS
+
+ANSWERS = """
+[relay]
+domain = "brightmail.example"
+hostname = "mail.brightmail.example"
+ipv4 = "192.0.2.10"
+admin_email = "you@brightmail.example"
+"""
+
+
+@pytest.fixture
+def state(tmp_path: Path) -> str:
+    return str(tmp_path / "state")
+
+
+@pytest.fixture
+def answers(tmp_path: Path) -> str:
+    path = tmp_path / "answers.toml"
+    path.write_text(ANSWERS)
+    return str(path)
+
+
+def test_steps_as_json_has_a_row_for_each_step(state: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["steps", "--json", "--state", state]) == Exit.WELL
+    rows = json.loads(capsys.readouterr().out)
+    assert [row["id"] for row in rows] == [step.id for step in STEPS]
+    assert all(set(row) == {"id", "title", "status", "blocked_by", "last_verified"} for row in rows)
+    assert rows[0]["id"] == "preflight"
+    assert not Path(state).exists()
+
+
+def test_options_may_stand_before_and_after_the_command(state: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--json", "--state", state, "steps"]) == Exit.WELL
+    assert json.loads(capsys.readouterr().out)
+
+
+def test_answers_are_taken_into_the_state_and_given_back(
+    state: str, answers: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["steps", "--answers", answers, "--state", state]) == Exit.WELL
+    capsys.readouterr()
+    assert main(["answers", "--state", state, "--json"]) == Exit.WELL
+    assert json.loads(capsys.readouterr().out)["relay"]["hostname"] == "mail.brightmail.example"
+    assert main(["answers", "--state", state]) == Exit.WELL
+    assert 'domain = "brightmail.example"' in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [("[relay]\ndomian = 1", "did you mean relay.domain?"), ("[relay", "not TOML"), ("\xff", "not TOML")],
+)
+def test_a_wrong_answers_file_is_status_2_and_changes_nothing(
+    tmp_path: Path, state: str, capsys: pytest.CaptureFixture[str], text: str, told: str
+) -> None:
+    path = tmp_path / "a.toml"
+    path.write_bytes(text.encode("latin-1"))
+    assert main(["steps", "--answers", str(path), "--state", state]) == Exit.USAGE
+    captured = capsys.readouterr()
+    assert told in captured.err
+    assert captured.out == ""
+    assert not Path(state).exists()
+
+
+def test_an_answers_file_that_is_not_there_is_status_2(state: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["steps", "--answers", "/nowhere/a.toml", "--state", state]) == Exit.USAGE
+    assert "cannot be read" in capsys.readouterr().err
+
+
+def test_an_unknown_step_names_the_nearest(
+    state: str, answers: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cli, "_require_root", lambda _engine: None)
+    assert main(["plan", "postfx", "--answers", answers, "--state", state]) == Exit.USAGE
+    assert "did you mean postfix?" in capsys.readouterr().err
+
+
+def test_an_unknown_command_is_status_2() -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["destroy"])
+    assert ended.value.code == Exit.USAGE
+
+
+@pytest.mark.parametrize(("text", "seconds"), [("90s", 90), ("10m", 600), ("2h", 7200), ("45", 45)])
+def test_durations(text: str, seconds: float, state: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[Any] = []
+
+    def note(arguments: argparse.Namespace) -> int:
+        seen.append(arguments.wait)
+        return 0
+
+    monkeypatch.setattr(cli, "_apply", note)
+    assert main(["apply", "--wait", text, "--state", state]) == Exit.WELL
+    assert seen == [seconds]
+
+
+def test_attach_without_a_run_says_how_to_start_one(state: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["attach", "--state", state]) == Exit.USAGE
+    assert "relay-wizard apply" in capsys.readouterr().err
+
+
+def test_attach_tells_the_last_run_again_with_its_exit_status(state: str, capsys: pytest.CaptureFixture[str]) -> None:
+    store = Store.open(Path(state))
+    run = store.add_run({"kind": "apply", "steps": [], "wait": 0}, "t")
+    store.add_event(run, {"event": "run.started", "run": run, "kind": "apply", "steps": []})
+    store.add_event(run, {"event": "run.finished", "status": "waiting", "changed": 3, "steps": {"dns": "applied"}})
+    store.finish_run(run, "waiting", 6, "t")
+    assert main(["attach", "--json", "--state", state]) == Exit.WAITING
+    events = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert events[-1] == {"event": "run.finished", "status": "waiting", "changed": 3, "steps": {"dns": "applied"}}
+
+
+def test_a_run_whose_process_died_is_interrupted_and_says_so(state: str, capsys: pytest.CaptureFixture[str]) -> None:
+    store = Store.open(Path(state))
+    run = store.add_run({"kind": "apply", "steps": [], "wait": 0}, "t")
+    store.begin_run(run, 999_999)
+    assert main(["attach", "--state", state]) == Exit.OPERATION_FAILED
+    assert "the run was killed" in capsys.readouterr().err
+    assert store.run(run).status == "interrupted"
+
+
+def test_a_damaged_state_is_told_and_left_alone(state: str, capsys: pytest.CaptureFixture[str]) -> None:
+    Path(state).mkdir()
+    path = Path(state) / "state.sqlite3"
+    path.write_bytes(b"no database" * 200)
+    assert main(["steps", "--state", state]) in {Exit.USAGE, Exit.UNSUPPORTED}
+    assert "--state" in capsys.readouterr().err
+    assert path.read_bytes() == b"no database" * 200
