@@ -222,7 +222,7 @@ class Host(ABC):
 
     @abstractmethod
     def crypt(self, secret: Secret, setting: str) -> str:
-        """Hash `secret` by crypt(3) under `setting` (a whole stored hash will do); '' when it cannot be made."""
+        """Hash a secret by crypt(3) under `setting` (a whole stored hash will do); '' when it cannot be made."""
 
     @abstractmethod
     def ssh_client(self) -> str:
