@@ -1,7 +1,7 @@
 """DNS as the world asks it: every authoritative server of a name, and the resolvers that stand for everybody.
 
-All questions go through `Host.query`, one server at a time. What comes back is hostile until judged: numbers of servers,
-aliases and records are bounded here and in `wizard/resolver.py`, and a server that stays silent is not asked again.
+All questions go through `Host.query`, one server at a time. What comes back is hostile until judged: numbers of
+servers, aliases and records are bounded here and in `wizard/resolver.py`, and a silent server is not asked again.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The record sheet: every DNS record of every domain, so that one trip to the registrar does for all.
 
-The command line and the screens use `sheet`, `live`, `as_table`, `as_zone` and `as_json`; the steps `dns` and `ptr` judge
-each record of the sheet against the world.
+The command line and the screens use `sheet`, `live`, `as_table`, `as_zone` and `as_json`; the steps `dns` and `ptr`
+judge each record of the sheet against the world.
 """
 
 from __future__ import annotations
@@ -84,11 +84,7 @@ class Live:
 
 
 def sheet(context: Context) -> tuple[PublishedRecord, ...]:
-    """Every record, the relay's domain first, then home's domains, then the reverse names.
-
-    Raises:
-        ValueError: when the file of a DKIM key is not a key.
-    """
+    """Every record, the relay's domain first, then home's domains, then the reverse names."""
     found = [*_relay(context)]
     for domain in context.answers.home_domains:
         found += _mail_domain(context, domain)
@@ -136,7 +132,7 @@ def _mail_domain(context: Context, domain: str) -> Iterator[PublishedRecord]:
         f"The relay, and nobody else, sends mail of {domain}.",
     )  # fmt: skip
     yield _text(
-        context, "dkim", domain, record_name(context, domain), public_record(context, domain),
+        context, "dkim", domain, record_name(context, domain), _public_record(context, domain),
         f"The public key with which receivers verify the signature on mail of {domain}.",
     )  # fmt: skip
     yield _text(
@@ -196,8 +192,16 @@ def _reverse_names(context: Context) -> Iterator[PublishedRecord]:
         )  # fmt: skip
 
 
-def _text(context: Context, kind: Kind, subject: str, name: str, value: str, why: str) -> PublishedRecord:
+def _text(context: Context, kind: Kind, subject: str, name: str, value: str, why: str) -> PublishedRecord:  # noqa: PLR0917
     return PublishedRecord(kind, subject, name, "TXT", value, why, zone_of(context, name))
+
+
+def _public_record(context: Context, domain: str) -> str:
+    try:
+        return public_record(context, domain)
+    except ValueError:
+        # The sheet stays readable; the operation that makes keys says what is wrong with the file.
+        return ""
 
 
 def zone_of(context: Context, name: str) -> str:
@@ -264,11 +268,16 @@ def _rows(records: Sequence[PublishedRecord], states: Mapping[PublishedRecord, L
         cells.append([record.type, record.host, priority, str(record.ttl), record.value or NOT_MADE])
     widths = [max(len(row[column]) for row in cells) for column in range(4)]
     lines = []
-    for row, record in zip(cells, [None, *records], strict=True):
+    stories = ["", *(_story(record, states) for record in records)]
+    for row, story in zip(cells, stories, strict=True):
         lines.append("  ".join([*(cell.ljust(width) for cell, width in zip(row, widths, strict=False)), row[4]]))
-        if record in states:
-            lines.append(f"      {states[record].state}: {states[record].detail}")
+        if story:
+            lines.append(story)
     return lines
+
+
+def _story(record: PublishedRecord, states: Mapping[PublishedRecord, Live]) -> str:
+    return f"      {states[record].state}: {states[record].detail}" if record in states else ""
 
 
 def _long_values(records: Sequence[PublishedRecord]) -> str:

@@ -56,7 +56,7 @@ def public_key(host: Host, path: str) -> str:
     except (ValueError, TypeError) as error:
         raise ValueError(f"{path}: it is not a private key: {error}") from None
     if not isinstance(key, rsa.RSAPrivateKey):
-        raise ValueError(f"{path}: it is not an RSA key")  # noqa: TRY004 - the file's content, not its type
+        raise ValueError(f"{path}: it is not an RSA key")
     encoded = key.public_key().public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
     return base64.b64encode(encoded).decode()
 
