@@ -1,0 +1,169 @@
+"""Moving SSH: what refuses, what moves the socket, what SELinux is told."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.fake_host import FakeHost
+from wizard.answers import Answers, parse
+from wizard.fact import Context, Facts
+from wizard.host import Completed, Listener
+from wizard.operation import OperationFailed
+from wizard.operations.files import WriteFile
+from wizard.operations.ssh import (
+    KeepAWayIn,
+    LabelSshPort,
+    MoveSshSocket,
+    listening_ports,
+    ports_in_use,
+    promised_ways_in,
+    ways_in,
+)
+
+KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIIUO74GH9z68zzx9N3QnZhUuj"
+
+
+def context(host: FakeHost, **ssh: object) -> Context:
+    answers: Answers = parse({"ssh": ssh, "users": [{"name": "boss", "role": "admin", "ssh_keys": [KEY]}]})
+    return Context(host, answers, Facts(host))
+
+
+def machine(*, root_key: bool = False, boss_key: bool = False, boss_hash: str = "!", root_hash: str = "*") -> FakeHost:
+    host = FakeHost()
+    host.put("/etc/passwd", "root:x:0:0::/root:/bin/bash\nboss:x:1000:1000::/home/boss:/bin/bash\n")
+    host.put("/etc/group", "root:x:0:\nsudo:x:27:boss\nboss:x:1000:\n")
+    host.put("/etc/shadow", f"root:{root_hash}:1:::::\nboss:{boss_hash}:1:::::\n")
+    if root_key:
+        host.put("/root/.ssh/authorized_keys", KEY)
+    if boss_key:
+        host.put("/home/boss/.ssh/authorized_keys", KEY)
+    return host
+
+
+@pytest.mark.parametrize(
+    ("host", "answers", "ways"),
+    [
+        (machine(), {}, ()),
+        (machine(root_key=True), {}, ("root by key",)),
+        (machine(root_key=True), {"permit_root_login": "no"}, ()),
+        (machine(boss_key=True), {"permit_root_login": "no"}, ("boss by key",)),
+        (machine(boss_hash="$y$x"), {}, ()),
+        (machine(boss_hash="$y$x"), {"password_authentication": True}, ("boss by password",)),
+        (machine(root_hash="$y$x"), {"password_authentication": True}, ()),
+        (
+            machine(root_hash="$y$x"), {"password_authentication": True, "permit_root_login": "yes"},
+            ("root by password",),
+        ),
+    ],
+)  # fmt: skip
+def test_ways_in(host: FakeHost, answers: dict[str, object], ways: tuple[str, ...]) -> None:
+    assert ways_in(context(host, **answers), host) == ways
+
+
+def test_a_person_who_may_not_administer_is_no_way_in() -> None:
+    host = machine(boss_key=True)
+    host.put("/etc/group", "sudo:x:27:\nboss:x:1000:\n")
+    assert ways_in(context(host), host) == ()
+
+
+def test_the_answers_promise_a_way_in() -> None:
+    assert promised_ways_in(context(machine())) == ("boss by key",)
+
+
+def test_settings_that_nobody_could_log_in_under_are_refused() -> None:
+    with pytest.raises(OperationFailed) as caught:
+        KeepAWayIn((), 2222).diff(FakeHost())
+    assert "authorized_keys" in caught.value.do
+
+
+def test_a_port_that_another_program_has_is_refused() -> None:
+    host = FakeHost(listening=(Listener("0.0.0.0", 2222, "nginx"),))
+    with pytest.raises(OperationFailed, match="nginx"):
+        KeepAWayIn(("root by key",), 2222).diff(host)
+
+
+@pytest.mark.parametrize("program", ["sshd", "systemd"])
+def test_sshd_itself_may_have_the_port_already(program: str) -> None:
+    host = FakeHost(listening=(Listener("0.0.0.0", 2222, program),))
+    assert KeepAWayIn(("root by key",), 2222).diff(host) is None
+
+
+def test_ports_in_use_are_those_of_configuration_and_sockets() -> None:
+    host = FakeHost(
+        commands={("sshd", "-T"): "port 2222\nusepam yes\n"},
+        listening=(Listener("0.0.0.0", 22, "sshd"), Listener("::", 22, "sshd"), Listener("0.0.0.0", 25, "master")),
+    )
+    assert ports_in_use(host) == (22, 2222)
+    assert ports_in_use(FakeHost()) == (22,)
+
+
+def socket_machine() -> FakeHost:
+    host = FakeHost(commands={("systemctl", "is-active", "ssh.socket"): "active"})
+    ports = ["22"]
+
+    def show(_: FakeHost, argv: tuple[str, ...], _stdin: bytes) -> Completed:
+        return Completed(argv, 0, f"Listen=[::]:{ports[0]} (Stream)\n")
+
+    def restart(_: FakeHost, argv: tuple[str, ...], _stdin: bytes) -> Completed:
+        ports[0] = "2222" if "/etc/drop-in" in host.files else "22"
+        return Completed(argv, 0)
+
+    host.commands |= {
+        ("systemctl", "show"): show, ("systemctl", "daemon-reload"): "",
+        ("systemctl", "restart", "ssh.socket"): restart,
+    }  # fmt: skip
+    return host
+
+
+def test_the_socket_is_moved_with_its_files_and_moves_back_after_them() -> None:
+    host = socket_machine()
+    assert listening_ports(host) == (22,)
+    operation = MoveSshSocket(2222, (WriteFile("/etc/drop-in", "ListenStream=2222\n", notify=("ssh",)),))
+    change = operation.diff(host)
+    assert change is not None
+    assert (change.paths, change.notify) == (("/etc/drop-in",), ("ssh",))
+    operation.apply(host)
+    assert operation.diff(host) is None
+    host.remove("/etc/drop-in")
+    for command in change.undo:
+        host.run(command)
+    assert listening_ports(host) == (22,)
+
+
+def test_a_socket_that_does_not_move_is_reported() -> None:
+    host = socket_machine()
+    with pytest.raises(OperationFailed):
+        MoveSshSocket(2222, ()).apply(host)
+
+
+LABELS = "http_port_t                    tcp      80, 81, 443\nssh_port_t                     tcp      {}\n"
+
+
+def test_selinux_is_told_the_port() -> None:
+    host = FakeHost(commands={("getenforce",): "Enforcing\n"})
+    known = ["22"]
+
+    def label(_: FakeHost, argv: tuple[str, ...], _stdin: bytes) -> Completed:
+        known.append(argv[-1])
+        return Completed(argv, 0)
+
+    host.commands[("semanage", "port", "-l")] = lambda _h, argv, _s: Completed(argv, 0, LABELS.format(", ".join(known)))
+    host.commands[("semanage", "port", "-a")] = label
+    operation = LabelSshPort(2222)
+    change = operation.diff(host)
+    assert change is not None
+    assert change.undo == (("semanage", "port", "-d", "-t", "ssh_port_t", "-p", "tcp", "2222"),)
+    operation.apply(host)
+    assert operation.diff(host) is None
+
+
+def test_a_port_with_another_label_is_modified_else_reported() -> None:
+    host = FakeHost(commands={("semanage", "port", "-a"): Completed((), 1), ("semanage", "port", "-m"): ""})
+    LabelSshPort(2222).apply(host)
+    with pytest.raises(OperationFailed):
+        LabelSshPort(2222).apply(FakeHost())
+
+
+@pytest.mark.parametrize("mode", ["", "Disabled\n"])
+def test_without_selinux_there_is_nothing_to_label(mode: str) -> None:
+    assert LabelSshPort(2222).diff(FakeHost(commands={("getenforce",): mode} if mode else {})) is None
