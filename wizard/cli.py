@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import sqlite3
 import sys
 from enum import IntEnum
 from pathlib import Path
@@ -59,6 +60,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _complain(str(error), Exit.USAGE)
     except StoreError as error:
         return _complain(str(error), Exit.UNSUPPORTED if os.geteuid() else Exit.USAGE)
+    except sqlite3.Error as error:
+        return _complain(
+            f"the state in {arguments.state} cannot be used: {error}. Is the disk full (df -h)?.",
+            Exit.OPERATION_FAILED,
+        )
     except BrokenPipeError:
         # Whoever read our output has gone; nothing more can be said.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -173,8 +179,8 @@ def _plan(arguments: argparse.Namespace) -> int:
 
 
 def _apply(arguments: argparse.Namespace) -> int:
+    _require_supported()
     engine = _engine(arguments)
-    _require_supported(engine)
     chosen = _chosen(engine, arguments.step)
     # What can be said about the answers is said before anything is begun.
     from wizard.engine import require_answers
@@ -190,8 +196,8 @@ def _apply(arguments: argparse.Namespace) -> int:
 
 
 def _rollback(arguments: argparse.Namespace) -> int:
+    _require_supported()
     engine = _engine(arguments)
-    _require_supported(engine)
     chosen = _chosen(engine, [arguments.step])
     if not engine.store.changes(arguments.step):
         print(f"{arguments.step}: there is nothing to take back.", file=sys.stderr)
@@ -346,10 +352,14 @@ def _require_root(engine: Engine) -> None:
         raise Refused("not root: start it again with sudo in front", Exit.UNSUPPORTED)
 
 
-def _require_supported(engine: Engine) -> None:
+def _require_supported() -> None:
+    """Refuse before anything is written, the state included, on a machine that is not to be changed."""
+    from wizard.fact import Context, Facts
+    from wizard.host import DryRunHost
     from wizard.steps.preflight import unsupported
 
-    if reason := unsupported(engine.context()):
+    host = DryRunHost()
+    if reason := unsupported(Context(host, Answers(), Facts(host))):
         raise Refused(reason, Exit.UNSUPPORTED)
 
 
