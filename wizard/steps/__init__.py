@@ -5,18 +5,23 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from wizard.steps import (
+    access,
     clients,
     clock,
+    dkim,
+    dmarc,
     dns,
     dovecot,
     fail2ban,
     firewall,
     home,
     hostname,
+    mail_test,
     postfix,
     preflight,
     ptr,
     root_password,
+    spf,
     ssh,
     submission,
     transport,
@@ -45,6 +50,11 @@ STEPS: tuple[Step, ...] = (
     submission.STEP,
     home.STEP,
     clients.STEP,
+    spf.STEP,
+    access.STEP,
+    dkim.STEP,
+    dmarc.STEP,
+    mail_test.STEP,
 )
 
 
