@@ -84,4 +84,8 @@ def _authorities(context: Context) -> bytes:
 
 
 def _records(context: Context) -> str:
-    return f"Run on the relay, for the records of {context.domain}: relay-wizard records\n"
+    """The records of home's domains: for the form of a registrar, and as lines of a zone file."""
+    from wizard import records
+
+    mine = [record for record in records.sheet(context) if record.zone in context.answers.home_domains]
+    return f"{records.as_table(mine)}\n\nThe same as lines of a zone file:\n\n{records.as_zone(mine)}"
