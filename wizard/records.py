@@ -282,8 +282,8 @@ def _story(record: PublishedRecord, states: Mapping[PublishedRecord, Live]) -> s
 
 def _long_values(records: Sequence[PublishedRecord]) -> str:
     lines = [f"Where a form takes no more than {LONGEST_STRING} characters, the same values in quoted pieces:", ""]
-    lines += [f"{record.name}\n{quoted(record.value)}" for record in records if len(record.value) > LONGEST_STRING]
-    return "\n".join(lines)
+    lines += [f"{record.name}\n{quoted(record.value)}\n" for record in records if len(record.value) > LONGEST_STRING]
+    return "\n".join(lines).rstrip()
 
 
 def quoted(value: str) -> str:
@@ -301,7 +301,7 @@ def as_zone(records: Sequence[PublishedRecord]) -> str:
         lines.append(f"; {zone or 'reverse names, in the zones of the provider'}")
         lines += [_zone_line(record) for record in records if record.zone == zone]
         lines.append("")
-    return "\n".join(lines)
+    return "\n".join(lines).rstrip()
 
 
 def _zone_line(record: PublishedRecord) -> str:
