@@ -333,6 +333,20 @@ def test_port_465_as_it_should_not_be(tls: ssl.SSLContext) -> None:
     assert "wrong" not in wrong.got
 
 
+def test_the_certificate_served_is_the_one_of_the_file(tls: ssl.SSLContext) -> None:
+    host = on_465(tls)
+    made = context(host)
+    path = f"{made.certificate}/fullchain.pem"
+    assert "no certificate" in smtp.serves_the_file(made, host, port=465).got
+    with smtp.as_client(made, host) as speak:
+        host.put(path, ssl.DER_cert_to_PEM_cert(speak.certificate))
+    assert smtp.serves_the_file(made, host, port=465).ok
+    host.put(path, ssl.DER_cert_to_PEM_cert(b"another"))
+    assert smtp.serves_the_file(made, host, port=465).got == "another one"
+    host.servers[US, 25] = server(STRICT)
+    assert smtp.serves_the_file(made, host, port=25).got == "none"
+
+
 def test_port_465_in_clear_fails() -> None:
     host = machine(465)
     assert smtp.implicit_tls(context(host), host).status is Status.FAIL

@@ -366,6 +366,28 @@ def implicit_tls(context: Context, host: Host) -> Finding:
     return passed(asked, version, want) if version >= "TLSv1.2" else failed(asked, version, want, MEND)
 
 
+def serves_the_file(context: Context, host: Host, *, port: int) -> Finding:
+    """The certificate that is served is the one on the disk: after a renewal, Postfix has to have read it again."""
+    import ssl
+
+    path = f"{context.certificate}/fullchain.pem"
+    asked, want = f"{context.hostname}, port {port}: the certificate served", f"the first one of {path}"
+    try:
+        with as_client(context, host) if port == 465 else as_stranger(context, host) as speak:
+            if port != 465:
+                speak.starttls(unjudged(), context.hostname)
+            served = speak.certificate
+    except SmtpError as error:
+        return failed(asked, str(error), want, MEND)
+    begin, end = "-----BEGIN CERTIFICATE-----", "-----END CERTIFICATE-----"
+    first = (host.read(path) or b"").decode(errors="replace").partition(begin)[2].partition(end)[0]
+    if not first:
+        return failed(asked, f"there is no certificate in {path}", want, "Run: relay-wizard apply certbot")
+    if served and served == ssl.PEM_cert_to_DER_cert(f"{begin}{first}{end}"):
+        return passed(asked, "it is the one of the file", want)
+    return failed(asked, "another one" if served else "none", want, "Run: systemctl reload postfix")
+
+
 def old_tls_refused(context: Context, host: Host) -> Finding:
     """TLS 1.1 must not be spoken on port 465."""
     import ssl

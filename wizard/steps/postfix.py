@@ -219,6 +219,10 @@ def checks(context: Context) -> Sequence[Check]:
         ),
         Check("postfix.no_login_on_25", "Port 25 offers no login", partial(smtp.no_login_on_25, context)),
         Check("postfix.starttls", "Port 25 offers encryption", partial(smtp.starttls_on_25, context)),
+        Check(
+            "postfix.certificate", "Port 25 serves the certificate that is on the disk",
+            partial(smtp.serves_the_file, context, port=25),
+        ),
         Check("postfix.vrfy", "Postfix does not tell strangers who has a mailbox (VRFY)", partial(smtp.vrfy, context)),
         Check("postfix.smuggling", "Messages cannot be smuggled in by bare line feeds", ask.smuggling),
         recommended(Check("postfix.root_mail", "Mail for root goes to somebody", partial(ask.root_mail, context))),

@@ -24,6 +24,10 @@ def checks(context: Context) -> Sequence[Check]:
             "submission.implicit_tls", "Port 465 is encrypted from the first byte, with TLS 1.2 or newer",
             partial(smtp.implicit_tls, context),
         ),
+        Check(
+            "submission.certificate", "Port 465 serves the certificate that is on the disk",
+            partial(smtp.serves_the_file, context, port=465),
+        ),
         Check("submission.old_tls", "Port 465 refuses TLS 1.1", partial(smtp.old_tls_refused, context)),
         Check("submission.login_offered", "Port 465 offers a login", partial(smtp.login_offered, context)),
         Check("submission.login_needed", "Port 465 takes nothing without one", partial(smtp.login_needed, context)),
