@@ -111,6 +111,12 @@ class UpgradePackages(Operation):
 
     def _broken(self, host: Host) -> Change | None:
         """Apt refuses to plan while dpkg has unfinished work; apply finishes it first."""
+        if self.platform.family == "redhat":
+            asked = host.ask(["dnf", "-q", "check-update"], timeout=120)
+            raise OperationFailed(
+                "ask the package manager what can be upgraded", asked.complaint,
+                "Is the network up? Try: dnf check-update   and mend what it names, then apply again.",
+            )  # fmt: skip
         asked = host.ask(["apt-get", "-s", "-q", "--with-new-pkgs", "upgrade"], timeout=120)
         if "dpkg --configure -a" in asked.complaint:
             return Change(
