@@ -83,7 +83,7 @@ def signs(host: Host, *, domain: str, wanted: Key) -> Finding:
     found = keys_in_use(host).get(domain)
     if found == wanted:
         return passed(asked, f"signed with {found.name}", want)
-    do = f"Publish the key first: relay-wizard records   Then: {MEND.lower()}"
+    do = "Publish the key that `relay-wizard records` shows, then run: relay-wizard apply dkim"
     if found is None:
         return failed(asked, f"mail of {domain} is not signed", want, do)
     return failed(asked, f"still signed with {found.name}", want, do)

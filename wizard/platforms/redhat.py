@@ -11,7 +11,8 @@ PLATFORM = Platform(
         "dovecot": ("dovecot",),
         "spf": ("pypolicyd-spf",),
         "dkim": ("opendkim", "opendkim-tools"),
-        "dmarc": ("opendmarc", "opendmarc-tools"),
+        # The list of public suffixes (co.uk) is only recommended there.
+        "dmarc": ("opendmarc", "opendmarc-tools", "publicsuffix-list"),
         "certbot": ("certbot",),
         "apache": ("httpd",),
         "certbot_apache": ("python3-certbot-apache",),

@@ -38,7 +38,7 @@ def plan(context: Context) -> Sequence[Operation]:
             "dmarc", platform.paths["dmarc_conf"], restart=(service,),
             check_candidate=("opendmarc", "-n", "-c", "{candidate}"), hostname=context.hostname,
             user=platform.users["dmarc"], ignore=IGNORED,
-            public_suffixes=PUBLIC_SUFFIXES if context.host.stat(PUBLIC_SUFFIXES) else "",
+            public_suffixes=PUBLIC_SUFFIXES,
         ),
         RunService(service),
         # Mail is taken without a verdict while the milter is away: it only adds a header.
