@@ -61,6 +61,14 @@ def test_an_index_that_cannot_be_fetched_says_why(said: str, do: str) -> None:
     assert INDEX_STAMP not in host.files
 
 
+def test_a_missing_translation_is_no_failure_but_a_dead_mirror_is_one_with_status_0() -> None:
+    host = FakeHost(commands={("apt-get",): "Err:4 file:/srv/apt ./ Translation-en\n"})
+    RefreshIndex(debian.PLATFORM).apply(host)
+    host.commands[("apt-get",)] = "W: Failed to fetch http://mirror/InRelease  Could not connect\n"
+    with pytest.raises(OperationFailed, match="Could not connect"):
+        RefreshIndex(debian.PLATFORM).apply(host)
+
+
 def test_a_lock_that_is_given_up_is_waited_for() -> None:
     host = FakeHost()
 

@@ -82,7 +82,10 @@ def may_sudo(user: User, host: Host) -> Finding:
     if not any(rule.endswith("ALL") for rule in rules):
         return failed(asked, "; ".join(rules) or "nothing", want, APPLY)
     if not any("NOPASSWD" in rule for rule in rules) and not users.usable(users.stored_hash(host, user.name)):
-        return failed(asked, "sudo would ask for a password, and there is none", want, APPLY)
+        return failed(
+            asked, "sudo would ask for a password, and there is none", want,
+            f"Give {user.name} ssh_keys or a password_file in the answers, then: relay-wizard apply users",
+        )  # fmt: skip
     return passed(asked, "; ".join(rules), want)
 
 

@@ -134,7 +134,8 @@ def refresh_index(host: Host) -> None:
     until = host.monotonic() + LOCK_WAIT
     while True:
         done = host.run([*APT, "update"], timeout=600)
-        errors = [line for line in done.out.splitlines() if line.startswith(("E:", "Err:", "W: Failed to fetch"))]
+        # Not "Err:": apt says it of a missing translation too, and goes on. A dead mirror is a warning, status 0.
+        errors = [line for line in done.out.splitlines() if line.startswith(("E:", "W: Failed to fetch"))]
         if done.ok and not errors:
             return
         locked = any("lock" in line.lower() for line in errors)
