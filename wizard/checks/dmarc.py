@@ -41,6 +41,9 @@ def mailbox(context: Context, host: Host) -> Finding:
             for address in ours:
                 reply = speak.recipient("", address)
                 if not reply.ok:
+                    if reply.code < 500:
+                        do = "It takes no mail at all now. Run: relay-wizard verify postfix dkim"
+                        return failed(asked, f"{address}: {reply.text}", want, do)
                     do = f"Make the mailbox {address} (an alias will do), or answer dmarc.rua with one that exists."
                     return failed(asked, f"{address}: {reply.text}", want, do)
     except smtp.SmtpError as error:

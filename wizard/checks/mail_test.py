@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from wizard.secret import Secret
 
 WANT = "SPF pass from every address of ours, a valid DKIM signature of the domain in From, DMARC pass"
-MEND = "Run: relay-wizard verify spf dkim dmarc   and mend what it names"
 
 
 def letter(host: Host, sender: str, recipient: str) -> str:
@@ -92,7 +91,7 @@ def _judged(context: Context, host: Host, world: World, asked: str, send: Callab
     try:
         caught = catch.catch(host, send)
     except catch.NotCaughtError as error:
-        do = "Run: relay-wizard apply mail_test   Does it wait, and why? postqueue -p; journalctl -n 50"
+        do = "Run: relay-wizard apply mail_test   If that changes nothing: relay-wizard verify postfix dkim dovecot"
         return failed(asked, printable(str(error), 400), WANT, do)
     verdict = verdict_on(context, host, world, caught)
     if verdict.trusted:

@@ -85,7 +85,7 @@ def _home(context: Context, world: World) -> tuple[Check, ...]:
             ),
             Check(
                 f"mail_test.unknown_home_recipient{suffix}", f"Mail for nobody at {domain} is refused at the door",
-                partial(smtp.home_recipients, context, domain=domain),
+                partial(smtp.home_recipients, context, domain=domain), outside=True, timeout=90,
             ),
         ]  # fmt: skip
     return tuple(found)
