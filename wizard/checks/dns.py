@@ -454,7 +454,7 @@ def generic(name: str) -> bool:
 
 def points_here(context: Context, world: World, name: str) -> bool | None:
     """Whether every address of a name is ours; None when it has none, or DNS could not be asked."""
-    replies = [(rdtype, world.truth(name, rdtype)) for rdtype in ("A", "AAAA")]
+    replies = [(rdtype, world.lookup(name, rdtype)) for rdtype in ("A", "AAAA")]
     found = {str(ipaddress.ip_address(text)) for rdtype, reply in replies for text in at_name(reply, name, rdtype)}
     return found <= set(context.addresses) if found else None
 

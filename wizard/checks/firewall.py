@@ -120,7 +120,7 @@ def nothing_else(platform: Platform, ports: Sequence[int], host: Host) -> Findin
         others = sorted(firewall.firewalld_ports(host) - {f"{port}/tcp" for port in ports})
         do = "If nobody needs it: firewall-cmd --permanent --remove-port=PORT/tcp (or --remove-service), then --reload"
     else:
-        rules = [rule for rule in firewall.ufw_rules(host) if rule.lets_in]
+        rules = [rule for rule in firewall.ufw_rules(host) if rule.lets_in and rule.comment != firewall.RENEWAL]
         others = list(dict.fromkeys(str(rule) for rule in rules if rule.ports not in {str(port) for port in ports}))
         do = "If nobody needs it: ufw status numbered, then ufw delete NUMBER"
     if not others:

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 # Stands behind each of our rules, so that one which is no longer wanted is known from the operator's.
 COMMENT = "relay-wizard"
+# Stands behind the rule for port 80 for as long as a certificate is renewed; the renewal takes it away itself.
+RENEWAL = "certificate renewal"
 UFW_FILES = {4: "/etc/ufw/user.rules", 6: "/etc/ufw/user6.rules"}
 UFW_DEFAULTS = "/etc/default/ufw"
 UFW_STATE = "/etc/ufw/ufw.conf"

@@ -19,7 +19,7 @@ class Platform:
             "certbot_apache", "fail2ban", "firewall", "updates", "clock", "sudo", "selinux", "epel".
         preseed: debconf answers for packages that ask: (package, question, type, value).
         services: purpose → unit name without suffix: "ssh", "postfix", "dovecot", "dkim", "dmarc", "fail2ban",
-            "firewall", "apache", "clock".
+            "firewall", "apache", "renewal", "clock".
         paths: purpose → path: see the families' files.
         users: purpose → account: "spf", "dkim".
         releases: `ID` of os-release → (versions that are supported, with the day their support ends).

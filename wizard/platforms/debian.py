@@ -38,6 +38,7 @@ PLATFORM = Platform(
         "fail2ban": "fail2ban",
         "firewall": "ufw",
         "apache": "apache2",
+        "renewal": "certbot",
         "clock": "systemd-timesyncd",
     },
     paths={

@@ -36,6 +36,7 @@ PLATFORM = Platform(
         "fail2ban": "fail2ban",
         "firewall": "firewalld",
         "apache": "httpd",
+        "renewal": "certbot-renew",
         "clock": "chronyd",
     },
     paths={

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from wizard.steps import (
     access,
+    certbot,
     clients,
     clock,
     dkim,
@@ -27,6 +28,7 @@ from wizard.steps import (
     transport,
     updates,
     users,
+    web,
 )
 
 if TYPE_CHECKING:
@@ -44,6 +46,8 @@ STEPS: tuple[Step, ...] = (
     fail2ban.STEP,
     dns.STEP,
     ptr.STEP,
+    web.STEP,
+    certbot.STEP,
     postfix.STEP,
     transport.STEP,
     dovecot.STEP,
