@@ -12,13 +12,13 @@ import json
 import os
 import sqlite3
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from state.migrations import MIGRATIONS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+    from pathlib import Path
 
 DATABASE = "state.sqlite3"
 
@@ -207,7 +207,7 @@ class Store:
 
     # Changes and the images that take them back
 
-    def intend(
+    def intend(  # noqa: PLR0917 - the columns of one row
         self, run: int, step: str, operation: str, record: dict[str, Any], images: Sequence[tuple[Image, str]], at: str
     ) -> int:
         """Keep the images of what a change may write, before it is made; its number.
@@ -275,8 +275,9 @@ class Store:
         verified = at if status == "verified" else None
         with self._connection as connection:
             connection.execute(
-                "INSERT INTO observations VALUES (?, ?, ?, ?, ?) ON CONFLICT (step) DO UPDATE SET status = excluded.status,"
-                " at = excluded.at, verified_at = COALESCE(excluded.verified_at, verified_at), planned = excluded.planned",
+                "INSERT INTO observations VALUES (?, ?, ?, ?, ?) ON CONFLICT (step) DO UPDATE SET"
+                " status = excluded.status, at = excluded.at, planned = excluded.planned,"
+                " verified_at = COALESCE(excluded.verified_at, verified_at)",
                 (step, status, at, verified, planned),
             )
 

@@ -222,7 +222,7 @@ class Host(ABC):
 
     @abstractmethod
     def crypt(self, secret: Secret, setting: str) -> str:
-        """Hash a secret by crypt(3) under `setting` (a whole stored hash will do); '' when it cannot be made."""
+        """Hash `secret` as the system does under `setting`, a whole stored hash, say; '' when it cannot (see crypt(3))."""
 
     @abstractmethod
     def ssh_client(self) -> str:

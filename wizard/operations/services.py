@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def unit_name(service: str) -> str:
-    """ "postfix" → "postfix.service"; a name with a suffix stays."""
+    """The unit of a service: "postfix" → "postfix.service"; a name with a suffix stays."""
     return service if "." in service else f"{service}.service"
 
 
