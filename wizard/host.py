@@ -222,7 +222,7 @@ class Host(ABC):
 
     @abstractmethod
     def crypt(self, secret: Secret, setting: str) -> str:
-        """Hash `secret` as the system does under `setting`, a whole stored hash, say; '' when it cannot (see crypt(3))."""
+        """Hash `secret` as libcrypt does under `setting`, a whole stored hash, say; '' when it cannot."""
 
     @abstractmethod
     def ssh_client(self) -> str:
