@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
+import queue
 import socket
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Literal
+from typing import Any, Literal
 
 from wizard.host import NOT_FOUND, Completed, DnsReply, FileStat, Host, HostError, Listener
 from wizard.secret import Secret
@@ -146,21 +146,9 @@ class FakeHost(Host):
         return near
 
     def listen(self, address: str, port: int, *, timeout: float = 10.0) -> socket.socket:
-        # An abstract socket has no address that anybody else could reach; connections to (address, port) lead to it.
-        listener = socket.socket(socket.AF_UNIX)
-        listener.bind(b"")
-        name = listener.getsockname()
-        listener.listen()
+        listener = FakeListener()
         listener.settimeout(timeout)
-
-        def pipe(far: socket.socket) -> None:
-            with socket.socket(socket.AF_UNIX) as inner, far:
-                inner.connect(name)
-                forth = threading.Thread(target=_copy, args=(far, inner), daemon=True)
-                forth.start()
-                _copy(inner, far)
-
-        self.servers[address, port] = pipe
+        self.servers[address, port] = listener.waiting.put
         return listener
 
     def query(self, server: str, name: str, rdtype: str, *, timeout: float = 3.0) -> DnsReply:
@@ -205,8 +193,15 @@ class FakeHost(Host):
         return secret
 
 
-def _copy(source: socket.socket, target: socket.socket) -> None:
-    with contextlib.suppress(OSError):
-        while data := source.recv(4096):
-            target.sendall(data)
-        target.shutdown(socket.SHUT_WR)
+class FakeListener(socket.socket):
+    """A listening socket that nothing outside of the test can reach; `FakeHost.connect` leads to it."""
+
+    def __init__(self) -> None:
+        super().__init__(socket.AF_UNIX)
+        self.waiting: queue.Queue[socket.socket] = queue.Queue()
+
+    def accept(self) -> tuple[socket.socket, Any]:
+        try:
+            return self.waiting.get(timeout=self.gettimeout()), ("127.0.0.1", 0)
+        except queue.Empty:
+            raise TimeoutError("timed out") from None
