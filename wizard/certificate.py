@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import base64
+import binascii
+import contextlib
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from datetime import datetime
+
+    from cryptography import x509
 
     from wizard.host import Host
 
@@ -57,50 +63,59 @@ class Certificate:
         return name in self.names or f"*.{name.partition('.')[2]}" in self.names
 
 
-def read(data: bytes) -> Certificate:
-    """A certificate in DER.
+def load(data: bytes) -> x509.Certificate | None:
+    """A certificate in DER as the library has it, None when it cannot be read."""
+    import warnings
 
-    Raises:
-        ValueError: when it is none.
-    """
     from cryptography import x509
+    from cryptography.utils import CryptographyDeprecationWarning
+
+    # Some systems' lists hold a root with a forbidden serial number; that is not the operator's business.
+    warnings.filterwarnings("ignore", category=CryptographyDeprecationWarning)
+    try:
+        return x509.load_der_x509_certificate(data)
+    except ValueError:
+        return None
+
+
+def read(data: bytes) -> Certificate | None:
+    """A certificate in DER, None when it cannot be read."""
+    from cryptography import x509
+    from cryptography.exceptions import UnsupportedAlgorithm
     from cryptography.hazmat.primitives import serialization
 
-    found = x509.load_der_x509_certificate(data)
+    found = load(data)
+    if found is None:
+        return None
     try:
-        names = found.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
-        dns_names = tuple(name.lower() for name in names.get_values_for_type(x509.DNSName))
-    except x509.ExtensionNotFound:
-        dns_names = ()
-    key = found.public_key().public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
-    return Certificate(
-        dns_names, found.not_valid_before_utc, found.not_valid_after_utc, found.issuer.rfc4514_string(), key, data
-    )
+        alternatives = found.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+        names = tuple(name.lower() for name in alternatives.get_values_for_type(x509.DNSName))
+    except (x509.ExtensionNotFound, ValueError):
+        names = ()
+    try:
+        key = found.public_key().public_bytes(
+            serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo
+        )
+    except (ValueError, UnsupportedAlgorithm):
+        return None
+    issuer = found.issuer.rfc4514_string()
+    return Certificate(names, found.not_valid_before_utc, found.not_valid_after_utc, issuer, key, data)
 
 
 def encoded_chain(data: bytes) -> tuple[bytes, ...]:
-    """The certificates of a PEM file, DER, in their order; those that cannot be read are left out."""
-    from cryptography import x509
-    from cryptography.hazmat.primitives import serialization
-
+    """The certificates of a PEM file, DER, in their order."""
+    blocks = re.findall(rb"-----BEGIN CERTIFICATE-----\s(.*?)-----END CERTIFICATE-----", data, re.DOTALL)
     found = []
-    end = b"-----END CERTIFICATE-----"
-    for block in data.split(end)[:-1]:
-        try:
-            made = x509.load_pem_x509_certificate(block + end)
-            found.append(made.public_bytes(serialization.Encoding.DER))
-        except ValueError:
-            continue
+    for block in blocks:
+        with contextlib.suppress(binascii.Error):
+            found.append(base64.b64decode(block))
     return tuple(found)
 
 
 def installed(host: Host, folder: str) -> Certificate | None:
     """The certificate in certbot's folder (`Context.certificate`), None when there is none that can be read."""
     chain = encoded_chain(host.read(f"{folder}/fullchain.pem") or b"")
-    try:
-        return read(chain[0]) if chain else None
-    except ValueError:
-        return None
+    return read(chain[0]) if chain else None
 
 
 def public_half(host: Host, folder: str) -> bytes | None:

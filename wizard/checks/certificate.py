@@ -95,12 +95,13 @@ def in_date(context: Context, host: Host) -> Finding:
 def trusted(context: Context, host: Host) -> Finding:
     """Its chain leads to an authority that mail programs and servers know."""
     asked, want = _asked(context, "fullchain.pem, judged as a receiver does"), "a chain to a known authority"
-    chain = certificate.encoded_chain(host.read(f"{context.certificate}/fullchain.pem") or b"")
-    if not chain:
+    found = certificate.installed(host, context.certificate)
+    if found is None:
         return failed(asked, "no certificate", want, MEND)
+    chain = certificate.encoded_chain(host.read(f"{context.certificate}/fullchain.pem") or b"")
     problem = _chain_problem(host, context, chain)
     if not problem:
-        return passed(asked, f"signed by {printable(certificate.read(chain[0]).issuer, 200)}", want)
+        return passed(asked, f"signed by {printable(found.issuer, 200)}", want)
     if "staging" in context.answers.certbot.server:
         do = "Answer certbot.server with the authority's real address, then run: relay-wizard apply certbot"
         return failed(asked, problem, want, do)
@@ -117,8 +118,8 @@ def _chain_problem(host: Host, context: Context, chain: Sequence[bytes]) -> str:
         roots += certificate.encoded_chain(host.read(context.answers.certbot.ca_bundle) or b"")
     if not roots:
         return "no authority is known here at all: the package ca-certificates is missing"
-    store = verification.Store([x509.load_der_x509_certificate(root) for root in roots])
-    loaded = [x509.load_der_x509_certificate(part) for part in chain]
+    store = verification.Store([found for root in roots if (found := certificate.load(root)) is not None])
+    loaded = [found for part in chain if (found := certificate.load(part)) is not None]
     now = min(host.now(), loaded[0].not_valid_after_utc)
     verifier = verification.PolicyBuilder().store(store).time(now).build_server_verifier(x509.DNSName(context.hostname))
     try:
@@ -156,10 +157,10 @@ def served_certificate(host: Host, address: str, port: int, *, starttls: bool, n
             reply = speak.starttls(smtp.unjudged(), name)
             if reply.code != 220:
                 raise smtp.SmtpError(f"no STARTTLS: {reply.text}")
-        try:
-            return certificate.read(speak.certificate)
-        except ValueError as error:
-            raise smtp.SmtpError(f"no certificate that can be read: {error}") from error
+        found = certificate.read(speak.certificate)
+    if found is None:
+        raise smtp.SmtpError("no certificate that can be read")
+    return found
 
 
 def served_is_installed(context: Context, host: Host, *, address: str, port: int, starttls: bool) -> Finding:
@@ -230,7 +231,17 @@ def renews(context: Context, host: Host) -> Finding:
         return failed("certbot renew --dry-run", "there is no certificate yet", "a rehearsal that succeeds", MEND)
     command = operation.trusting(
         context.answers.certbot.ca_bundle,
-        ("certbot", "renew", "--dry-run", "--no-random-sleep-on-renew", "--cert-name", context.hostname),
+        (
+            # Without its name, another authority than the usual one would not be asked in a dry run.
+            "certbot",
+            "renew",
+            "--dry-run",
+            "--no-random-sleep-on-renew",
+            "--cert-name",
+            context.hostname,
+            "--server",
+            context.answers.certbot.server,
+        ),
     )
     asked, want = " ".join(command), "a rehearsal that succeeds, and port 80 shut afterwards"
     done = host.ask(command, timeout=REHEARSAL_SECONDS)
