@@ -125,15 +125,19 @@ class World:
 
     def _find_zone(self, name: str) -> Zone:
         labels = name.split(".")
+        problem = ""
         for at in range(len(labels)):
             candidate = ".".join(labels[at:])
             reply = self.lookup(candidate, "NS")
-            if not reply.answered:
-                return Zone("", problem=f"the resolvers do not answer for {candidate} ({reply.rcode})")
+            if reply.rcode in SILENT:
+                return Zone("", problem=f"the resolvers do not answer ({reply.rcode})")
+            # A name below the zone's apex may be broken (an alias to itself, say) while the zone is well.
+            if not reply.answered and not problem:
+                problem = f"the resolvers refuse to answer for {candidate} ({reply.rcode})"
             names = [record.text for record in owned(reply, candidate, "NS")]
             if names:
                 return self._with_servers(candidate, names)
-        return Zone("", problem=f"no zone holds {name}")
+        return Zone("", problem=problem or f"no zone holds {name}")
 
     def _with_servers(self, zone: str, names: Sequence[str]) -> Zone:
         found = self._each(sorted({plain(name) for name in names})[:MOST_SERVERS], self._addresses_of_server)
@@ -164,7 +168,9 @@ class World:
         if end == plain(name) or reply.texts(rdtype) or not reply.authoritative:
             return reply
         behind = self.lookup(end, rdtype)
-        return DnsReply(behind.rcode, reply.records + behind.records, behind.authority, authoritative=True)
+        # An alias that leads nowhere is an answer, too: there is nothing behind it.
+        rcode = behind.rcode if behind.answered else reply.rcode
+        return DnsReply(rcode, reply.records + behind.records, behind.authority, authoritative=True)
 
     def truth(self, name: str, rdtype: str) -> DnsReply:
         """The word of the first authoritative server that has one, else that of the resolvers."""

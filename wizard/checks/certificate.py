@@ -79,6 +79,8 @@ def in_date(context: Context, host: Host) -> Finding:
     days = found.days_left(now)
     due, late = found.lifetime * certificate.DUE, found.lifetime * certificate.LATE
     want, got = f"{late:.0f} days left at least", f"{days:.0f} days left, until {found.ends:%Y-%m-%d %H:%M} UTC"
+    if late < 1:
+        want = "one that is in date"
     if days < 0:
         return failed(asked, f"it ended on {found.ends:%Y-%m-%d %H:%M} UTC", want, MEND)
     if found.begins > now:

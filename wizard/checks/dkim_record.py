@@ -46,8 +46,8 @@ def compare(texts: Sequence[str], wanted: str) -> DkimOpinion:
     if not texts:
         return DkimOpinion("missing", "no TXT record")
     candidates = [text for text in texts if "p" in tags_of(_unmangled(text))]
-    if len(texts) > 1 and len(candidates) != 1:
-        return DkimOpinion("wrong", f"{len(texts)} TXT records {_joined_by_somebody(texts, wanted)}".strip())
+    if len(texts) > 1 and (len(candidates) != 1 or _in_pieces(texts, wanted)):
+        return DkimOpinion("wrong", f"{len(texts)} TXT records {_too_many(texts, wanted)}")
     if not candidates:
         return DkimOpinion("wrong", f"no key in it: {printable(texts[0], 120)}")
     text = candidates[0]
@@ -90,9 +90,14 @@ def _mangling(text: str) -> str:
     return ""
 
 
-def _joined_by_somebody(texts: Sequence[str], wanted: str) -> str:
+def _in_pieces(texts: Sequence[str], wanted: str) -> bool:
+    """True when the key stands in several records that would make it whole."""
     whole = {re.sub(r"\s+", "", "".join(order)) for order in (texts, tuple(reversed(texts)))}
-    if any(wanted in text for text in whole):
+    return any(wanted in text for text in whole) and not any(wanted in text for text in texts)
+
+
+def _too_many(texts: Sequence[str], wanted: str) -> str:
+    if _in_pieces(texts, wanted):
         return "instead of one: the pieces of a long value belong into one record, each in quotation marks"
     return "where there has to be one"
 

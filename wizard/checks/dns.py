@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 __all__ = ["authoritative_servers", "dkim_texts", "evaluate_spf", "lookup", "spf_records", "txt"]
 
 SHEET = "All records, ready to copy: relay-wizard records"
+ELSEWHERE = "It is right by itself; mend first what it refers to: relay-wizard verify dns"
 # The name that each certificate authority goes by in CAA records, by the host of its ACME server.
 ISSUERS = {
     "letsencrypt.org": "letsencrypt.org",
@@ -129,7 +130,9 @@ def check(context: Context, world: World, record: PublishedRecord) -> Finding:
 
 def judge(context: Context, world: World, record: PublishedRecord) -> Verdict:
     """Ask every authoritative server, then all resolvers, and say what the world has of the record."""
-    want = f"{record.type} {record.value}" if record.priority is None else f"MX {record.value}, the best one"
+    want = f"MX {record.value}, the best one" if record.kind == "mx" else f"{record.type} {record.value}"
+    if record.kind == "dkim":
+        want = f"the public half of {key_path(context, record.subject)}"
     if not record.value:
         return Verdict("unknown", record.name, *_no_key(context, record))
     zone = world.zone(record.name)
@@ -169,9 +172,20 @@ def _remembering(context: Context, world: World, record: PublishedRecord) -> Cal
         key = tuple(sorted(texts))
         if key not in known:
             known[key] = _completed(world, record, JUDGES[record.kind](context, world, record, texts))
+        names = chain(reply, record.name)
+        if known[key].state == "missing" and len(names) > 1:
+            return _nothing_behind(record, names)
         return known[key]
 
     return opine
+
+
+def _nothing_behind(record: PublishedRecord, names: Sequence[str]) -> Opinion:
+    got = printable(f"{record.name} is an alias (CNAME) of {names[-1]}, where there is no {record.type} record", 400)
+    if record.where == "provider":
+        return Opinion("missing", got, "The provider has handed on this reverse name: set it where that leads to.")
+    do = f"At the registrar of {record.zone}, take away the CNAME {record.host}, then add: {record.line}"
+    return Opinion("missing", got, do)
 
 
 def _completed(world: World, record: PublishedRecord, opinion: Opinion) -> Opinion:
@@ -209,7 +223,7 @@ def _without_authority(
             base, got=zone.problem or "no name server answers",
             do="Does this machine reach the Internet? Look with: relay-wizard verify preflight",
         )  # fmt: skip
-    if record.where == "registrar" and not zone.registered:
+    if record.where == "registrar" and zone.name and not zone.registered:
         top = record.zone
         return replace(
             base, state="missing", got=f"{top} has no name servers: it is not registered, or not set up yet",
@@ -315,14 +329,17 @@ def _spf_evaluated(context: Context, world: World, record: PublishedRecord, text
             mechanism = "a" if record.name == context.hostname else spf_mechanism(context, record.subject)
             better = spf_record.with_mechanism(text, mechanism)
             do = f"At the registrar of {record.zone}, change it to: TXT  {record.host}  {printable(better, 500)}"
-            if result.result in {"temperror", "permerror"} or better == text:
+            if text == record.value:
+                do = ELSEWHERE
+            elif result.result in {"temperror", "permerror"} or better == text:
                 do = f"At the registrar of {record.zone}, change it to: {record.line}"
             got = f"{printable(text, 300)}: {result.result} for {address} ({result.explanation})"
             return Opinion("wrong", got, do)
     stranger = spf_record.evaluate(ask, spf_record.STRANGER, sender, "stranger.invalid", clock)
     got = f"{printable(text, 300)}: pass for {', '.join(context.addresses)}"
     if stranger.result == "pass":
-        return Opinion("wrong", f"{printable(text, 300)}: it lets everybody send")
+        do = ELSEWHERE if text == record.value else ""
+        return Opinion("wrong", f"{printable(text, 300)}: it lets everybody send", do)
     return Opinion("ok", got, doubt=_spf_doubt(stranger))
 
 
