@@ -1,7 +1,4 @@
-"""The certificate: on disk, as it is served, and whether it will renew itself.
-
-For other steps: `served_certificate` and `served_is_installed`.
-"""
+"""The certificate on disk, whether it will renew itself, and port 80. How it is served: `wizard.checks.smtp`."""
 
 from __future__ import annotations
 
@@ -18,7 +15,6 @@ from wizard.printable import printable
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from wizard.certificate import Certificate
     from wizard.fact import Context
     from wizard.host import Host
 
@@ -133,56 +129,6 @@ def _chain_problem(host: Host, context: Context, chain: Sequence[bytes]) -> str:
 
 def _asked(context: Context, what: str = "fullchain.pem") -> str:
     return f"{context.certificate}/{what}"
-
-
-# --- as it is served --------------------------------------------------------------------------------------------------
-
-
-def served_certificate(host: Host, address: str, port: int, *, starttls: bool, name: str) -> Certificate:
-    """The certificate that a mail server shows.
-
-    Args:
-        host: the machine to ask from.
-        address: the server.
-        port: 465 speaks TLS at once, 25 after STARTTLS.
-        starttls: whether STARTTLS is needed.
-        name: the server's name, for EHLO and for TLS.
-
-    Raises:
-        wizard.checks.smtp.SmtpError: when there is no connection, no SMTP, no TLS or no certificate.
-    """
-    from wizard.checks import smtp
-
-    with smtp.dialogue(host, address, port, name=name, tls=not starttls) as speak:
-        if starttls:
-            speak.say(f"EHLO {name}")
-            reply = speak.starttls(smtp.unjudged(), name)
-            if reply.code != 220:
-                raise smtp.SmtpError(f"no STARTTLS: {reply.text}")
-        found = certificate.read(speak.certificate)
-    if found is None:
-        raise smtp.SmtpError("no certificate that can be read")
-    return found
-
-
-def served_is_installed(context: Context, host: Host, *, address: str, port: int, starttls: bool) -> Finding:
-    """What the server shows is what lies on disk: a missed reload after a renewal is seen here."""
-    from wizard.checks.smtp import SmtpError
-
-    way = "after STARTTLS" if starttls else "at once"
-    asked = f"{address}, port {port}: the certificate shown {way}"
-    want = f"the one in {context.certificate}"
-    on_disk = certificate.installed(host, context.certificate)
-    if on_disk is None:
-        return failed(asked, "there is none on disk", want, MEND)
-    try:
-        shown = served_certificate(host, address, port, starttls=starttls, name=context.hostname)
-    except SmtpError as error:
-        return failed(asked, str(error), want, "Run: relay-wizard apply postfix")
-    got = printable(f"one for {', '.join(shown.names)}, until {shown.ends:%Y-%m-%d}", 300)
-    if shown.encoded == on_disk.encoded:
-        return passed(asked, got, want)
-    return failed(asked, f"another one: {got}", want, "Run: postfix reload")
 
 
 # --- its renewal ------------------------------------------------------------------------------------------------------
