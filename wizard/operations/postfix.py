@@ -318,9 +318,11 @@ def _try_out(host: Host, commands: list[Command]) -> None:
     try:
         for path in (MAIN, MASTER):
             host.write(path.replace(FOLDER, CANDIDATE), host.read(path) or b"", mode=0o600)
+        _age(host)
         before = warnings(host.run(["postconf", "-c", CANDIDATE, "-n"]))
         for command in commands:
             _run(host, (command[0], "-c", CANDIDATE, *command[1:]))
+            _age(host)
         new = [line for line in warnings(host.run(["postconf", "-c", CANDIDATE, "-n"])) if line not in before]
     finally:
         for path in (MAIN, MASTER):
@@ -331,6 +333,11 @@ def _try_out(host: Host, commands: list[Command]) -> None:
             "try the change on a copy of Postfix's configuration", " / ".join(new).replace(CANDIDATE, FOLDER),
             "Nothing was changed. Look at the answer that this value is made from, and at main.cf.",
         )  # fmt: skip
+
+
+def _age(host: Host) -> None:
+    """Let the copy look old: Postfix's programs wait seconds for a file that has just changed to change no more."""
+    host.run(["touch", "-d", "1 minute ago", *(path.replace(FOLDER, CANDIDATE) for path in (MAIN, MASTER))])
 
 
 def _run(host: Host, command: Command) -> None:
