@@ -258,6 +258,7 @@ class _Applying:
     outcome: Outcome = field(default_factory=Outcome)
     packages_failed: OperationFailed | None = None
     packages_done: bool = False
+    hopeless: set[str] = field(default_factory=set)
 
     def go(self) -> Outcome:
         until = self.host.monotonic() + self.wait
@@ -291,6 +292,8 @@ class _Applying:
             self._remember_failure(step)
             self.emit({"event": "step.failed", "step": step.id, "asked": error.asked, "got": error.got, "do": error.do})
             status = "failed"
+        if status == "failed":
+            self.hopeless.add(step.id)
         if first or status != "applied":
             self.emit({"event": "step.finished", "step": step.id, "status": status})
         return status
@@ -301,11 +304,11 @@ class _Applying:
     def _blocked(self, step: Step, blockers: tuple[str, ...]) -> str:
         if step.id not in self.outcome.steps:
             self.emit({"event": "step.blocked", "step": step.id, "blocked_by": list(blockers)})
-        # What waits behind a failed step is not waiting for the world.
-        if not any(self.outcome.steps.get(needed) == "failed" for needed in blockers):
-            self.outcome.waiting = True
+        # What stands behind a failed step, however far, is not waiting for the world.
+        if self.hopeless & {*blockers}:
+            self.hopeless.add(step.id)
         else:
-            self.outcome.failed = True
+            self.outcome.waiting = True
         return "blocked"
 
     def _stands(self, step_id: str) -> bool:

@@ -140,10 +140,12 @@ class Breaks(Operation):
 
 def test_a_failed_operation_fails_its_step_and_blocks_its_followers_alone(tmp_path: Path) -> None:
     broken = Step(id="x", title="x", group="g", why="", plan=lambda _: [Breaks()], checks=lambda _: [])
-    world = World(tmp_path, (broken, step("y", "x", content="Y"), step("z", content="Z")))
-    outcome = world.apply()
+    steps = (broken, step("y", "x", content="Y"), step("yy", "y", content="Y"), step("z", content="Z"))
+    world = World(tmp_path, steps)
+    outcome = world.apply(wait=600)
     assert (outcome.status, outcome.exit) == ("failed", 3)
-    assert outcome.steps == {"x": "failed", "y": "blocked", "z": "verified"}
+    assert outcome.steps == {"x": "failed", "y": "blocked", "yy": "blocked", "z": "verified"}
+    assert world.host.ticks == 0, "there is nothing in the world to wait for"
     told = next(event for event in world.events if event["event"] == "step.failed")
     assert (told["asked"], told["got"], told["do"]) == ("break it", "it broke", "mend it")
     assert world.store.changes("x")[0].state == "failed"
