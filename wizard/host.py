@@ -28,6 +28,8 @@ from wizard.secret import Redactor, Secret
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    import psutil
+
 # Every child sees this and nothing of ours but PATH and HOME: output that can be parsed, no questions, no colours.
 CHILD_ENVIRONMENT = {
     "LC_ALL": "C.UTF-8",
@@ -403,7 +405,7 @@ class LocalHost(Host):
                 continue
             program = ""
             with contextlib.suppress(psutil.Error, TypeError):
-                program = psutil.Process(connection.pid).name() if connection.pid else ""
+                program = _holder(psutil.Process(connection.pid), connection.laddr).name() if connection.pid else ""
             found.add(Listener(connection.laddr.ip, connection.laddr.port, program))
         return tuple(sorted(found, key=lambda entry: (entry.port, entry.address)))
 
@@ -550,6 +552,15 @@ def _kind(mode: int) -> Literal["file", "directory", "symlink", "socket", "other
     if stat_module.S_ISLNK(mode):
         return "symlink"
     return "socket" if stat_module.S_ISSOCK(mode) else "other"
+
+
+def _holder(process: psutil.Process, address: tuple[str, int]) -> psutil.Process:
+    """Who opened a listening socket, rather than one of the children that it was handed on to (master, not smtpd)."""
+    while (parent := process.parent()) is not None and parent.pid > 1:
+        if address not in [entry.laddr for entry in parent.net_connections("tcp") if entry.status == "LISTEN"]:
+            break
+        process = parent
+    return process
 
 
 def _user_name(uid: int) -> str:
