@@ -78,7 +78,7 @@ def _query_class() -> Any:
 
         def dns(self, name: object, qtype: str, cnames: object = None, ignore_void: bool = False) -> list[Any]:  # noqa: ARG002, FBT001, FBT002 - pyspf's signature
             wanted = plain(str(name))
-            if not all(0 < len(label) < 64 for label in wanted.split(".")):
+            if len(wanted) > 253 or not all(0 < len(label) < 64 for label in wanted.split(".")):
                 return []
             if self._clock() > self._end:
                 raise spf.TempError(f"no end after {SECONDS:.0f} seconds")
