@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 CLONE_NEWNET = 0x40000000
 NETNS = Path("/run/netns")
+# Every systemd watches dozens of folders; the kernel's usual 128 for all of root's processes are used up by a few labs.
+WATCHERS = Path("/proc/sys/fs/inotify/max_user_instances")
+ENOUGH_WATCHERS = 1024
 
 
 def namespace(lab: str, host: str) -> str:
@@ -29,6 +32,8 @@ def namespace(lab: str, host: str) -> str:
 
 def build_router(lab: str) -> None:
     """Make the namespace that everything else is plugged into."""
+    if int(WATCHERS.read_text()) < ENOUGH_WATCHERS:
+        WATCHERS.write_text(str(ENOUGH_WATCHERS))
     inet = namespace(lab, "inet")
     run(["ip", "netns", "add", inet])
     run(["ip", "-n", inet, "link", "set", "lo", "up"])
