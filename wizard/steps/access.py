@@ -122,10 +122,8 @@ def refused(context: Context, host: Host) -> Finding:
     question = f"{context.hostname}, port 25: MAIL FROM:<{sender}>, RCPT TO:<postmaster@{context.domain}>"
     want = f"5xx {REASON}"
     if not sender:
-        nobody = (
-            "no refused sender is answered, only networks" if context.answers.access.reject else "the list is empty"
-        )
-        return skipped(question, nobody, want)
+        only_networks = bool(context.answers.access.reject)
+        return skipped(question, "only networks are refused" if only_networks else "nobody is refused", want)
     if not smtp.own_addresses(context):
         return skipped(question, "no public address is known, and from loopback nobody is refused", want)
     try:
