@@ -4,7 +4,7 @@ from __future__ import annotations
 
 MIGRATIONS: tuple[str, ...] = (
     """
-    CREATE TABLE answers (id INTEGER PRIMARY KEY CHECK (id = 1), body TEXT NOT NULL, at TEXT NOT NULL);
+    CREATE TABLE answers (id INTEGER PRIMARY KEY CHECK (id = 1), body TEXT NOT NULL);
     CREATE TABLE runs (
         id INTEGER PRIMARY KEY AUTOINCREMENT, started TEXT NOT NULL, finished TEXT, status TEXT NOT NULL,
         exit INTEGER, pid INTEGER, request TEXT NOT NULL

@@ -145,10 +145,10 @@ class Store:
 
     # Answers
 
-    def save_answers(self, tables: dict[str, Any], at: str) -> None:
+    def save_answers(self, tables: dict[str, Any]) -> None:
         """Keep the answers."""
         with self._connection as connection:
-            connection.execute("INSERT OR REPLACE INTO answers VALUES (1, ?, ?)", (json.dumps(tables), at))
+            connection.execute("INSERT OR REPLACE INTO answers VALUES (1, ?)", (json.dumps(tables),))
 
     def answers(self) -> dict[str, Any] | None:
         """The answers that were kept last."""

@@ -146,8 +146,12 @@ def _wizard(arguments: argparse.Namespace) -> int:
 
 
 def _steps(arguments: argparse.Namespace) -> int:
-    engine = _engine(arguments, create=False)
-    states = engine.states()
+    from wizard.checklist import states as stand
+    from wizard.steps import STEPS
+
+    given = _read_answers(arguments.answers) if arguments.answers else None
+    store = Store.open(Path(arguments.state), create=given is not None)
+    states = stand(STEPS, store, _keep_answers(store, given))
     if arguments.json:
         return _print_json(
             [
@@ -183,11 +187,11 @@ def _apply(arguments: argparse.Namespace) -> int:
     engine = _engine(arguments)
     chosen = _chosen(engine, arguments.step)
     # What can be said about the answers is said before anything is begun.
-    from wizard.engine import require_answers
+    from wizard.checklist import require_answers
 
     for step in chosen:
         require_answers(step, engine.answers)
-        if not step.skip(engine.context()):
+        if not step.skip(engine.answers):
             step.plan(engine.context())
     if not arguments.yes:
         _ask_first(engine, chosen)
@@ -322,10 +326,16 @@ def _engine(
     store = Store.open(Path(arguments.state), create=create or given is not None)
     host = DryRunHost(redactor=redactor)
     engine = Engine(STEPS, store, host, Answers(), host.ssh_client() if operator is None else operator)
-    if given is not None:
-        store.save_answers(as_tables(given), engine.now())
-    engine.answers = given or parse(store.answers() or {})
+    engine.answers = _keep_answers(store, given)
     return engine
+
+
+def _keep_answers(store: Store, given: Answers | None) -> Answers:
+    """The answers in force: those given now, kept for later, else those of the state."""
+    if given is None:
+        return parse(store.answers() or {})
+    store.save_answers(as_tables(given))
+    return given
 
 
 def _read_answers(name: str) -> Answers:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from wizard.answers import Answers, AnswersError
 from wizard.check import Check, CheckResult, Finding, Status
+from wizard.checklist import StepState, require_answers, states
 from wizard.fact import Context, Facts
 from wizard.host import HostError
 from wizard.operation import Operation, OperationFailed
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from datetime import datetime
 
-    from state.store import Observation, Store
+    from state.store import Store
     from wizard.host import Host
     from wizard.operation import Change
     from wizard.secret import Secret
@@ -70,17 +71,6 @@ class StepPlan:
     def changes(self) -> int:
         """How many operations would do something."""
         return sum(entry.changes for entry in self.operations)
-
-
-@dataclass(frozen=True)
-class StepState:
-    """A line of the checklist. `status` is one of the words of the command-line contract."""
-
-    step: Step
-    status: str
-    blocked_by: tuple[str, ...]
-    last_verified: str | None
-    note: str = ""
 
 
 @dataclass
@@ -167,7 +157,7 @@ class Engine:
 
     def _plan_step(self, step: Step, context: Context) -> StepPlan:
         require_answers(step, self.answers)
-        if reason := step.skip(context):
+        if reason := step.skip(self.answers):
             return StepPlan(step, (), reason)
         return StepPlan(step, tuple(look_ahead(operation, context.host) for operation in step.plan(context)))
 
@@ -189,7 +179,7 @@ class Engine:
             AnswersError: when an answer that a check needs is missing.
         """
         context = self.context()
-        applying = [step for step in chosen if not self._skipped(step, context)]
+        applying = [step for step in chosen if not self._skipped(step)]
         pairs = [(step, check) for step in applying for check in step.checks(context)]
         results = list(run_checks(self.look, pairs, heard))
         order = {check.id: number for number, (_, check) in enumerate(pairs)}
@@ -198,9 +188,9 @@ class Engine:
             self._remember(step, [result for result in results if result.step == step.id])
         return results
 
-    def _skipped(self, step: Step, context: Context) -> bool:
+    def _skipped(self, step: Step) -> bool:
         require_answers(step, self.answers)
-        return bool(step.skip(context))
+        return bool(step.skip(self.answers))
 
     def _remember(self, step: Step, results: Sequence[CheckResult], *, planned: int | None = None) -> None:
         seen = self.store.observations().get(step.id)
@@ -213,20 +203,7 @@ class Engine:
 
     def states(self) -> list[StepState]:
         """The checklist as it was last seen, without asking the machine anything."""
-        seen = self.store.observations()
-        running = self._running_step()
-        context = self.context()
-        return [
-            _state(step, seen, running, self.answers, step.skip(context) if _answered(step, self.answers) else "")
-            for step in self.steps
-        ]
-
-    def _running_step(self) -> str:
-        run = self.store.last_run()
-        if run is None or run.status != "running" or self.store.folder is None or not self.store.is_locked():
-            return ""
-        started = [event["step"] for _, event in self.store.events(run.id) if event["event"] == "step.started"]
-        return started[-1] if started else ""
+        return states(self.steps, self.store, self.answers)
 
     # Changing
 
@@ -316,8 +293,7 @@ class _Applying:
         if step_id in self.outcome.steps:
             return self.outcome.steps[step_id] in {"verified", "skipped"}
         step = self.engine.step(step_id)
-        context = self.engine.context()
-        if step.skip(context):
+        if step.skip(self.engine.answers):
             self.outcome.steps[step_id] = "skipped"
             return True
         well = not any(result.failed for result in self.engine.verify([step]))
@@ -328,7 +304,7 @@ class _Applying:
 
     def _apply_step(self, step: Step, *, first: bool) -> str:
         context = self.engine.context(self.host)
-        if step.skip(context):
+        if step.skip(self.engine.answers):
             self.engine.store.observe(step.id, "skipped", self.engine.now(), 0)
             return "skipped"
         if first:
@@ -435,7 +411,7 @@ class _Applying:
         if self.outcome.steps.get(step.id) in {"failed", "skipped"}:
             return ()
         try:
-            return () if step.skip(context) else step.plan(context)
+            return () if step.skip(self.engine.answers) else step.plan(context)
         except (OperationFailed, HostError):
             return ()
 
@@ -467,31 +443,6 @@ class _Applying:
 def stamp(moment: datetime) -> str:
     """A time in RFC 3339, UTC, whole seconds."""
     return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
-
-
-def require_answers(step: Step, answers: Answers) -> None:
-    """Refuse to compute a step without the answers that it needs.
-
-    Raises:
-        AnswersError: naming the key.
-    """
-    for key in step.needs:
-        if not _answer(answers, key):
-            raise AnswersError(
-                f"{key}: it is missing; the step “{step.title}” needs it. Write it into an answers file "
-                "and name that with --answers, or start relay-wizard and type it there."
-            )
-
-
-def _answered(step: Step, answers: Answers) -> bool:
-    return all(_answer(answers, key) for key in step.needs)
-
-
-def _answer(answers: Answers, key: str) -> Any:
-    found: Any = answers
-    for name in key.split("."):
-        found = getattr(found, name, None)
-    return found
 
 
 def look_ahead(operation: Operation, host: Host) -> PlannedOperation:
@@ -561,32 +512,3 @@ def _overdue(step: Step, check: Check) -> CheckResult:
         "Look whether the network and the name servers answer, then verify again.",
     )  # fmt: skip
     return CheckResult(check, step.id, finding, round(check.timeout * 1000))
-
-
-def _state(step: Step, seen: Mapping[str, Observation], running: str, answers: Answers, skip: str) -> StepState:
-    mine = seen.get(step.id)
-    verified = mine.verified_at if mine else None
-    if step.id == running:
-        return StepState(step, "running", (), verified)
-    if skip:
-        return StepState(step, "skipped", (), verified, skip)
-    blockers = tuple(needed for needed in step.requires if not _stood(seen.get(needed)))
-    if mine is None or mine.status == "skipped":
-        if blockers:
-            return StepState(step, "blocked", blockers, verified)
-        return StepState(step, "ready" if _answered(step, answers) else "pending", (), verified)
-    if mine.planned and mine.status in {"verified", "applied"}:
-        return StepState(step, "drifted", (), verified, f"{mine.planned} changes planned")
-    note = ""
-    changed = [needed for needed in step.requires if _later(seen.get(needed), verified)]
-    if mine.status == "verified" and changed:
-        note = f"stale: {', '.join(changed)} was verified again since"
-    return StepState(step, mine.status, (), verified, note)
-
-
-def _stood(seen: Observation | None) -> bool:
-    return seen is not None and seen.status in {"verified", "skipped"}
-
-
-def _later(seen: Observation | None, moment: str | None) -> bool:
-    return bool(seen and moment and seen.status != "verified" and seen.at > moment)

@@ -11,7 +11,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     from wizard.check import CheckResult
-    from wizard.engine import StepPlan, StepState
+    from wizard.checklist import StepState
+    from wizard.engine import StepPlan
 
 GLYPHS = {
     "verified": "[ok]", "running": "[..]", "failed": "[!!]", "drifted": "[~~]", "applied": "[ >]", "ready": "[  ]",

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from wizard.answers import Answers
     from wizard.check import Check
     from wizard.fact import Context
     from wizard.operation import Operation
@@ -47,7 +48,7 @@ class Step:
         needs: answers without which the step cannot be planned ("relay.domain").
         after_rollback: operations that rollback applies once the step's files are back, before services read them:
             what keeps the operator connected.
-        skip: says why the step does not apply here (no home server, say), or nothing.
+        skip: says from the answers why the step does not apply here (no home server, say), or nothing.
     """
 
     id: str
@@ -61,7 +62,7 @@ class Step:
     requires: tuple[str, ...] = ()
     needs: tuple[str, ...] = ("relay.domain", "relay.hostname")
     after_rollback: Callable[[Context], Sequence[Operation]] = lambda _context: ()
-    skip: Callable[[Context], str] = field(default=lambda _context: "")
+    skip: Callable[[Answers], str] = field(default=lambda _answers: "")
 
 
 HARDEN = "Harden"

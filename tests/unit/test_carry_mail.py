@@ -186,7 +186,7 @@ def test_home_needs_a_password_once() -> None:
 def test_without_a_home_there_is_nothing_to_do() -> None:
     made = context(FakeHost(), {"home": None})
     for step in (transport.STEP, home.STEP):
-        assert step.skip(made)
+        assert step.skip(made.answers)
         assert not step.plan(made)
         assert not step.checks(made)
 

@@ -29,7 +29,7 @@ def test_looking_leaves_no_trace(tmp_path: Path) -> None:
 
 def test_what_was_kept_is_there_for_the_next_process(tmp_path: Path) -> None:
     first = Store.open(tmp_path)
-    first.save_answers({"schema": 1}, "t")
+    first.save_answers({"schema": 1})
     run = first.add_run({"kind": "apply", "steps": ["a"]}, "t0")
     first.add_event(run, {"event": "x"})
     image = Image("/etc/a", "file", b"\x00old", 0o640, "root", "adm", parents=("/etc/x",))

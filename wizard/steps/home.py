@@ -137,5 +137,5 @@ STEP = Step(
         Field("home.login_password_file", "Which file holds the password of that login?", "Mode 0600, one line."),
     ),
     requires=("postfix", "dovecot", "transport"),
-    skip=lambda context: "" if context.answers.home else "there is no home server in the answers",
+    skip=lambda answers: "" if answers.home else "there is no home server in the answers",
 )

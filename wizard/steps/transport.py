@@ -171,5 +171,5 @@ STEP = Step(
         ),
     ),
     requires=("postfix",),
-    skip=lambda context: "" if context.answers.home else "there is no home server in the answers",
+    skip=lambda answers: "" if answers.home else "there is no home server in the answers",
 )  # fmt: skip
