@@ -508,6 +508,7 @@ def interactive(*entries: str, jails_answering: int = len(jails.JAILS)) -> FakeH
 
 def test_ignored_addresses() -> None:
     assert jails.ignores(("198.51.100.80",), interactive("127.0.0.0/8", "198.51.100.80")).status is PASS
+    assert jails.ignores(("198.51.100.80/32",), interactive("127.0.0.0/8", "198.51.100.80")).status is PASS
     assert jails.ignores(("198.51.100.80",), interactive("127.0.0.0/8")).status is FAIL
     assert jails.ignores(("198.51.100.80",), interactive("198.51.100.80", jails_answering=1)).status is FAIL
     assert jails.ignores(("198.51.100.80",), FakeHost()).status is FAIL

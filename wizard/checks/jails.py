@@ -138,10 +138,15 @@ def ignores(entries: Sequence[str], host: Host) -> Finding:
     missing: list[str] = []
     for jail, answer in zip(JAILS, answers, strict=True):
         known = set(re.findall(r"^[|`]-\s*(\S+)", answer, re.MULTILINE))
-        missing += [f"{entry} in {jail.name}" for entry in entries if entry not in known]
+        missing += [f"{entry} in {jail.name}" for entry in entries if _bare(entry) not in known]
     if missing:
         return failed(asked, f"missing: {', '.join(missing)}", want, APPLY)
     return passed(asked, want, want)
+
+
+def _bare(entry: str) -> str:
+    """A network of one address as fail2ban shows it: without its length."""
+    return entry.removesuffix("/32") if "." in entry else entry.removesuffix("/128")
 
 
 def none_banned(entries: Sequence[str], host: Host) -> Finding:
@@ -150,7 +155,7 @@ def none_banned(entries: Sequence[str], host: Host) -> Finding:
     found = host.ask(["fail2ban-client", "banned"])
     if not found.ok:
         return skipped(asked, printable(found.complaint, 200), want, APPLY)
-    held = [entry for entry in entries if f"'{entry}'" in found.out]
+    held = [_bare(entry) for entry in entries if f"'{_bare(entry)}'" in found.out]
     if held:
         return failed(asked, ", ".join(held), want, f"Let them go: fail2ban-client unban {' '.join(held)}")
     return passed(asked, "none of them", want)
