@@ -1,0 +1,1 @@
+"""The wizard's screens: Textual lives here and nowhere else."""

@@ -1,0 +1,70 @@
+"""What all screens share: a line for what there is to say, a line of keys, Esc to go back."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar, cast
+
+from textual.binding import Binding, BindingType
+from textual.content import Content
+from textual.screen import Screen
+from textual.widgets import Static
+
+from screens.widgets import KeyBar
+from wizard.printable import printable
+
+if TYPE_CHECKING:
+    from textual.app import ComposeResult
+
+    from screens.application import RelayWizard
+    from screens.desk import Desk
+
+
+class WizardScreen(Screen[None]):
+    """A whole screen: title line, body, message line, key line."""
+
+    KEYS: ClassVar[tuple[tuple[str, str], ...]] = ()
+    TITLE_TEXT: ClassVar[str] = ""
+
+    @property
+    def wizard(self) -> RelayWizard:
+        """The application."""
+        return cast("RelayWizard", self.app)
+
+    @property
+    def desk(self) -> Desk:
+        """The engine's side."""
+        return self.wizard.desk
+
+    def compose(self) -> ComposeResult:
+        yield Static(Content(f" {self.TITLE_TEXT}"), id="title", markup=False)
+        yield from self.body()
+        yield Static("", id="message", markup=False)
+        yield KeyBar(self.KEYS)
+
+    def body(self) -> ComposeResult:
+        """What stands between title and message."""
+        yield from ()
+
+    def entitle(self, text: str) -> None:
+        """Put a text into the title line."""
+        self.query_one("#title", Static).update(Content(f" {printable(text)}"))
+
+    def say(self, text: str, tone: str = "") -> None:
+        """Say something on the message line; `tone` is "good", "bad" or ""."""
+        line = self.query_one("#message", Static)
+        line.set_classes(tone)
+        line.update(Content(f" {printable(text)}"))
+
+
+class SubScreen(WizardScreen):
+    """A screen above the checklist: Esc or q goes back."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape,q", "back", show=False),
+        Binding("question_mark,f1", "app.help", show=False),
+        Binding("t", "app.looks", show=False),
+    ]
+
+    def action_back(self) -> None:
+        """Go back to where one came from."""
+        self.dismiss()

@@ -1,0 +1,315 @@
+"""The desk: all that the screens ask of the engine, in calls that may block and so run in threads.
+
+SQLite connections belong to one thread, so each call opens the store anew. Nothing here knows of Textual.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from state.store import Store, StoreError
+from wizard.answers import Answers, AnswersError, as_tables, parse
+from wizard.checklist import require_answers, states
+from wizard.engine import Engine
+from wizard.secret import Redactor, Secret
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+
+    from state.store import Run
+    from wizard.check import CheckResult
+    from wizard.checklist import StepState
+    from wizard.engine import StepPlan
+    from wizard.fact import Context
+    from wizard.host import Host
+    from wizard.step import Field, Step
+
+    # Starts a run in the background: store, request, passwords, the time; its number.
+    Launch = Callable[[Store, dict[str, Any], Mapping[str, Secret], str], int]
+
+PLACE = "screens.json"
+WAITS_FOR_THE_WORLD = "applied"
+# A run's output is shown from its end; more than this is for the pager.
+OUTPUT_SHOWN = 1 << 20
+
+
+@dataclass(frozen=True)
+class Checklist:
+    """The checklist as it stands, and the last run."""
+
+    states: tuple[StepState, ...]
+    hostname: str
+    run: Run | None
+    going_on: bool
+
+    def state(self, step_id: str) -> StepState:
+        """The line of one step."""
+        return next(state for state in self.states if state.step.id == step_id)
+
+    @property
+    def next(self) -> StepState | None:
+        """The step to do next: the first that is neither done nor waiting for another."""
+        done = {"verified", "skipped", "blocked", "running"}
+        return next((state for state in self.states if state.status not in done), None)
+
+    @property
+    def done(self) -> int:
+        """How many steps are verified."""
+        return sum(state.status == "verified" for state in self.states)
+
+    @property
+    def needed(self) -> int:
+        """How many steps there are to do on this machine."""
+        return sum(state.status != "skipped" for state in self.states)
+
+    @property
+    def remaining(self) -> tuple[str, ...]:
+        """The steps that are not done yet."""
+        return tuple(state.step.id for state in self.states if state.status not in {"verified", "skipped"})
+
+
+@dataclass
+class Place:
+    """Where the operator left: which step, which part of it, how the screen was drawn."""
+
+    step: str = ""
+    section: str = ""
+    looks: str = ""
+    begun: bool = False
+
+
+@dataclass
+class Desk:
+    """The engine, as the screens reach it.
+
+    Attributes:
+        state: the folder of the store.
+        steps: the checklist.
+        look: the machine, on which changes are refused.
+        launch: starts a run that does not live in this terminal.
+        operator: the address of the operator's SSH connection.
+        exports: the folder into which sheets are saved on request.
+        passwords: what the operator typed; in memory alone, handed to a run and gone with this process.
+    """
+
+    state: Path
+    steps: Sequence[Step]
+    look: Host
+    launch: Launch
+    operator: str = ""
+    exports: Path = field(default_factory=Path.home)
+    passwords: dict[str, Secret] = field(default_factory=dict)
+    redactor: Redactor = field(default_factory=Redactor)
+
+    @contextlib.contextmanager
+    def engine(self) -> Iterator[Engine]:
+        """An engine over a store of this thread."""
+        store = Store.open(self.state)
+        try:
+            answers = parse(store.answers() or {})
+            yield Engine(self.steps, store, self.look, answers, self.operator, dict(self.passwords))
+        finally:
+            store.close()
+
+    def step(self, step_id: str) -> Step:
+        """The step of this id."""
+        return next(step for step in self.steps if step.id == step_id)
+
+    # Where things stand
+
+    def checklist(self) -> Checklist:
+        """What is remembered of each step; asks the machine nothing."""
+        with self.engine() as engine:
+            run = engine.store.last_run()
+            going_on = run is not None and run.status == "running" and engine.store.is_locked()
+            return Checklist(
+                tuple(states(self.steps, engine.store, engine.answers)), engine.answers.relay.hostname, run, going_on
+            )
+
+    def look_for_drift(self) -> None:
+        """Compute the plans of verified steps, so that a hand edit since then shows."""
+        with self.engine() as engine:
+            seen = engine.store.observations()
+            for step in self.steps:
+                if step.id in seen and seen[step.id].status == "verified":
+                    with contextlib.suppress(AnswersError):
+                        engine.plan([step])
+
+    def plan(self, step_id: str) -> StepPlan:
+        """What apply would change in a step now. Raises AnswersError."""
+        with self.engine() as engine:
+            return engine.plan([engine.step(step_id)])[0]
+
+    def verify(self, ids: Sequence[str], heard: Callable[[CheckResult], None]) -> list[CheckResult]:
+        """Ask the checks of steps now; `heard` gets each result as it comes, in this thread. Raises AnswersError."""
+        with self.engine() as engine:
+            return engine.verify(engine.choose(ids), heard)
+
+    # Answers
+
+    def answers(self) -> Answers:
+        """The saved answers."""
+        with self.engine() as engine:
+            return engine.answers
+
+    def save(self, changes: Mapping[str, Any]) -> Answers:
+        """Take new answers by dotted key ("ssh.port"; "users" is the whole list) into the saved ones.
+
+        Raises:
+            AnswersError: when they do not fit together; nothing is saved then.
+        """
+        with self.engine() as engine:
+            changed = parse(merged(as_tables(engine.answers), changes))
+            engine.store.save_answers(as_tables(changed))
+            return changed
+
+    def detected(self, fields: Sequence[Field]) -> dict[str, str]:
+        """What the machine itself suggests, by key."""
+        found = {}
+        with self.engine() as engine:
+            context = engine.context()
+            for entry in fields:
+                if entry.detect is not None:
+                    found[entry.key] = entry.detect(context)
+        return found
+
+    def keep_password(self, account: str, text: str) -> None:
+        """Remember a typed password for the runs of this session, and hide it wherever text is shown."""
+        secret = Secret(text)
+        self.passwords[account] = self.redactor.learn(secret)
+        self.look.learn(secret)
+
+    # Runs
+
+    def start(self, kind: str, ids: Sequence[str]) -> int:
+        """Begin `apply` or `rollback` in the background; the run's number.
+
+        Raises:
+            AnswersError: when an answer is missing, before anything is begun.
+            Locked: when another run is going on.
+        """
+        with self.engine() as engine:
+            if kind == "apply":
+                self._answers_suffice(engine, ids)
+            request = {"kind": kind, "steps": list(ids), "wait": 0, "operator": self.operator}
+            return self.launch(engine.store, request, self.passwords, engine.now())
+
+    @staticmethod
+    def _answers_suffice(engine: Engine, ids: Sequence[str]) -> None:
+
+        context = engine.context()
+        for step in engine.choose(ids):
+            try:
+                require_answers(step, engine.answers)
+                if not step.skip(engine.answers):
+                    step.plan(context)
+            except AnswersError as error:
+                raise MissingAnswer(step.id, str(error)) from error
+
+    def follow(self, run: int, heard: Callable[[dict[str, Any]], None]) -> Run:
+        """Hand every event of a run to `heard` until it has ended."""
+        from wizard import detached
+
+        with self.engine() as engine:
+            for event in detached.follow(engine.store, engine.look, run):
+                heard(event)
+            return engine.store.run(run)
+
+    def changes(self, step_id: str) -> list[str]:
+        """What a rollback of the step would take back, in words, the newest first."""
+        with self.engine() as engine:
+            return [str(change.record["summary"]) for change in engine.store.changes(step_id)]
+
+    def output(self, run: int) -> Path:
+        """The file with the output of a run's commands."""
+        return self.state / "runs" / str(run) / "output.log"
+
+    # Sheets
+
+    @contextlib.contextmanager
+    def context(self) -> Iterator[Context]:
+        """What sheets are computed from."""
+        with self.engine() as engine:
+            yield engine.context()
+
+    def export(self, name: str, text: str) -> Path:
+        """Write a sheet where the operator can fetch it; its path."""
+        path = self.exports / name
+        path.write_text(text)
+        return path
+
+    # The operator's place
+
+    def place(self) -> Place:
+        """Where the operator left; the beginning when that is not known."""
+        try:
+            return Place(**json.loads((self.state / PLACE).read_text()))
+        except (OSError, ValueError, TypeError):
+            return Place()
+
+    def keep_place(self, place: Place) -> None:
+        """Remember where the operator is. It is a comfort: a full disk must not end the wizard."""
+        with contextlib.suppress(OSError):
+            (self.state / PLACE).write_text(json.dumps(place.__dict__))
+
+
+class MissingAnswer(AnswersError):  # noqa: N818 - it says what is missing
+    """An answer of a step is missing; it says which step."""
+
+    def __init__(self, step: str, message: str) -> None:
+        super().__init__(message)
+        self.step = step
+
+
+def merged(tables: dict[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    """Answers as tables with changes by dotted key; a home server without domains is no home server."""
+    for key, value in changes.items():
+        section, _, name = key.partition(".")
+        if name:
+            tables.setdefault(section, {})[name] = value
+        else:
+            tables[section] = value
+    if "home" in tables and not tables["home"].get("domains"):
+        del tables["home"]
+    return tables
+
+
+def open_desk(state: Path, given: str | None) -> Desk:
+    """The desk of this machine.
+
+    Args:
+        state: the folder of the store.
+        given: a TOML file whose answers are taken, or None.
+
+    Raises:
+        AnswersError: when that file cannot be read or is wrong.
+        StoreError: when the state cannot be used.
+    """
+    from wizard import detached
+    from wizard.host import DryRunHost, LocalHost
+    from wizard.steps import STEPS
+
+    redactor = Redactor()
+    look = DryRunHost(redactor=redactor)
+
+    def launch(store: Store, request: dict[str, Any], passwords: Mapping[str, Secret], at: str) -> int:
+        return detached.start(store, LocalHost(redactor=redactor), request, passwords, at)
+
+    desk = Desk(state, STEPS, look, launch, look.ssh_client(), redactor=redactor)
+    if given is not None:
+        from wizard.answers import load
+
+        try:
+            answers = load(Path(given).read_bytes(), given)
+        except OSError as error:
+            raise AnswersError(f"{given}: it cannot be read: {error.strerror}") from error
+        with desk.engine() as engine:
+            engine.store.save_answers(as_tables(answers))
+    return desk
+
+
+__all__ = ["Checklist", "Desk", "MissingAnswer", "Place", "StoreError", "open_desk"]

@@ -1,0 +1,34 @@
+"""The help: the keys of the screen one is on, and what the step does better than the usual guide."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from screens.base import WizardScreen
+from screens.main_screen import MainScreen
+from screens.verbs import VERBS
+from screens.words import GLYPHS, MEANINGS
+
+if TYPE_CHECKING:
+    from textual.screen import Screen
+
+    from wizard.step import Step
+
+
+def help_text(screen: Screen[Any], step: Step | None) -> str:
+    """What helps on a screen."""
+    lines: list[str] = []
+    if isinstance(screen, MainScreen):
+        lines += ["Go down the checklist from top to bottom; the arrow ← marks the one to do next.", ""]
+        lines += ["Enter opens a step. It has four parts: Questions, Plan (what would change),"]
+        lines += ["Run (what is being done), Checks (what is true). The keys 1 to 4 go to them,"]
+        lines += ["Tab goes on, Esc goes back to the checklist.", "", "Keys"]
+        lines += [f"  {verb.label:<3} {verb.word:<14} {verb.text}" for verb in VERBS]
+        lines += ["  Ctrl+P              all of these by name", "", "What the words in the checklist mean"]
+        lines += [f"  {GLYPHS[word]} {word:<9} {text}" for word, text in MEANINGS.items()]
+        if step is not None and step.better:
+            lines += ["", f"{step.title}: what is done better than usual", f"  {' '.join(step.better.split())}"]
+    elif isinstance(screen, WizardScreen):
+        lines += [screen.__doc__ or "", "", "Keys", *(f"  {key:<6} {word}" for key, word in screen.KEYS)]
+    lines += ["", "Everything here can be done without screens too: relay-wizard --help"]
+    return "\n".join(lines)

@@ -1,0 +1,518 @@
+"""The main screen: the checklist at the left, one step with its parts at the right."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar
+
+from textual import on
+from textual.binding import Binding, BindingType
+from textual.containers import Horizontal, Vertical
+from textual.content import Content
+from textual.widgets import ContentSwitcher, Input, Static
+
+from screens.base import WizardScreen
+from screens.dialogs import Confirm
+from screens.parts import ChecksPart, PlanPart, RunPart, operation_text
+from screens.questions import FieldBox, StepForm
+from screens.verbs import VERBS
+from screens.widgets import KeyBar, Row, Rows, Sections
+from screens.words import GLYPHS, MEANINGS, TONES, listed, moment
+from wizard.answers import AnswersError
+from wizard.printable import printable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from textual.app import ComposeResult
+
+    from screens.desk import Checklist
+    from wizard.checklist import StepState
+    from wizard.engine import StepPlan
+
+SECTIONS = ("Questions", "Plan", "Run", "Checks")
+TYPING_KEYS = (("Enter", "Next field"), ("Shift+Tab", "Last field"), ("Esc", "Checklist"), ("Ctrl+Q", "Leave"))
+# How many changes a question before applying names, before it counts the rest.
+NAMED_CHANGES = 9
+
+
+class MainScreen(WizardScreen):
+    """Checklist and step. All verbs are keys; each acts on the step that is open or under the cursor."""
+
+    KEYS = tuple((verb.label, verb.word) for verb in VERBS if verb.shown)
+    BINDINGS: ClassVar[list[BindingType]] = [
+        *(
+            Binding(verb.key, verb.action, verb.word, show=False)
+            for verb in VERBS
+            if verb.action not in {"help", "looks"}
+        ),
+        Binding("f1,question_mark", "app.help", show=False),
+        Binding("t", "app.looks", show=False),
+        Binding("escape", "to_checklist", show=False),
+        *(Binding(str(number), f"section('{name}')", show=False) for number, name in enumerate(SECTIONS, start=1)),
+    ]
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.open_id = ""
+        self.section = SECTIONS[0]
+        self.checklist: Checklist | None = None
+        self._typing = False
+
+    def compose(self) -> ComposeResult:
+        yield Static("", id="top", markup=False)
+        with Horizontal(id="desk"):
+            checklist = Rows(tuple(self._blank_rows()), id="checklist")
+            checklist.border_title = "Checklist"
+            yield checklist
+            with Vertical(id="pane") as pane:
+                pane.border_title = "Step"
+                yield Static("", id="status", markup=False)
+                yield Sections(SECTIONS, id="sections")
+                with ContentSwitcher(initial="questions", id="parts"):
+                    yield Vertical(id="questions")
+                    yield PlanPart()
+                    yield RunPart()
+                    yield ChecksPart()
+        yield Static("", id="message", markup=False)
+        yield KeyBar(self.KEYS)
+
+    def _blank_rows(self) -> Iterator[Row]:
+        """The checklist before anything is known: the first paint does not wait for the store."""
+        group = ""
+        for step in self.desk.steps:
+            if step.group != group:
+                group = step.group
+                yield Row(group, tone="heading")
+            yield Row(f"            {step.title}", step.id)
+
+    def on_mount(self) -> None:
+        self.top("")
+        self.query_one("#checklist").focus()
+
+    # What is shown
+
+    def top(self, doing: str) -> None:
+        """The first line: whose machine, what goes on."""
+        name = self.checklist.hostname if self.checklist else ""
+        left = f" relay-wizard  {name}"
+        done = f"{self.checklist.done} of {self.checklist.needed} done" if self.checklist else ""
+        middle, right = doing or done, "t Look  ? Help "
+        width = self.size.width or 80
+        room = width - len(left) - len(right) - 2
+        self.query_one("#top", Static).update(Content(f"{left}  {middle[:room].center(room)}{right}"[:width]))
+
+    def show_checklist(self, checklist: Checklist) -> None:
+        """Show where each step stands."""
+        self.checklist = checklist
+        self.query_one("#checklist", Rows).show(tuple(self._rows(checklist)))
+        self.wizard.show_top()
+        if self.open_id:
+            self._show_status(checklist.state(self.open_id))
+
+    def _rows(self, checklist: Checklist) -> Iterator[Row]:
+        group, following = "", checklist.next
+        for state in checklist.states:
+            if state.step.group != group:
+                group = state.step.group
+                yield Row(group, tone="heading")
+            mark = " ←" if state is following else ""
+            stale = "!" if state.note.startswith("stale") else " "
+            text = f"{GLYPHS[state.status]} {state.status:<8}{stale}{state.step.title}"
+            yield Row(text, state.step.id, "accent" if mark else TONES[state.status], mark)
+
+    def _show_status(self, state: StepState) -> None:
+        titles = {step.id: step.title for step in self.desk.steps}
+        said = MEANINGS[state.status]
+        if state.status == "blocked":
+            said = f"needs first: {listed(titles[needed] for needed in state.blocked_by)}"
+        elif state.note:
+            said = state.note
+        line = f"{GLYPHS[state.status]} {state.status}: {said}"
+        if state.last_verified:
+            line = f"{line}. Verified {moment(state.last_verified)}"
+        self.query_one("#status", Static).update(Content(printable(line)))
+        self.query_one("#pane").border_title = state.step.title
+
+    # Opening steps and parts
+
+    async def open(self, step_id: str, section: str = "") -> None:
+        """Open a step, at the part that its status asks for, unless one is named."""
+        if self.checklist is None:
+            return
+        state = self.checklist.state(step_id)
+        section = section or _section_for(state)
+        if step_id != self.open_id:
+            self.open_id = step_id
+            self.query_one("#checklist", Rows).point_at(step_id)
+            await self._new_form()
+        self._show_status(state)
+        self.show_section(section)
+        self.wizard.keep_place()
+
+    async def _new_form(self) -> None:
+        step = self.desk.step(self.open_id)
+        holder = self.query_one("#questions")
+        form = StepForm(step, self.wizard.answers, self.desk)
+        await holder.remove_children()
+        await holder.mount(form)
+        self.query_one(PlanPart).wait()
+        if any(field.detect for field in step.fields):
+            self.wizard.background(lambda: self.desk.detected(step.fields), form.suggest)
+
+    def show_section(self, section: str) -> None:
+        """Turn to a part of the open step."""
+        self.section = section
+        self.query_one(ContentSwitcher).current = section.lower()
+        self.query_one(Sections).mark(section)
+        if section == "Plan":
+            self.refresh_plan()
+        elif section == "Checks":
+            self.show_checks()
+
+    def refresh_plan(self) -> None:
+        """Compute anew what would change in the open step."""
+        step_id, part = self.open_id, self.query_one(PlanPart)
+        part.wait()
+
+        def land(plan: StepPlan) -> None:
+            if step_id == self.open_id:
+                part.show(plan)
+                self.wizard.refresh_checklist()
+
+        def fail(error: Exception) -> None:
+            if step_id == self.open_id:
+                part.complain(str(error))
+
+        self.wizard.background(lambda: self.desk.plan(step_id), land, fail)
+
+    def show_checks(self) -> None:
+        """Show the results that are known of the open step."""
+        rows = self.wizard.results.get(self.open_id, {})
+        note = ""
+        if self.open_id in self.wizard.asking:
+            note = "asking …"
+        elif not rows and self.checklist:
+            seen = self.checklist.state(self.open_id).last_verified
+            note = f"Last verified: {moment(seen)}. Press v to ask now."
+        self.query_one(ChecksPart).show(tuple(rows.values()), note)
+
+    def focus_part(self) -> None:
+        """Go into the part that is open."""
+        match self.section:
+            case "Questions":
+                self.query_one(StepForm).first_field().focus()
+            case "Plan":
+                self.query_one("#operations").focus()
+            case "Run":
+                self.query_one("#run-log").focus()
+            case _:
+                self.query_one("#checks").focus()
+
+    @property
+    def form(self) -> StepForm | None:
+        """The open questions."""
+        return next(iter(self.query(StepForm)), None)
+
+    @on(Rows.Chosen, "#checklist")
+    async def choose_step(self, event: Rows.Chosen) -> None:
+        """Enter on a step opens it."""
+        event.stop()
+        if event.row.id == self.open_id:
+            self.focus_part()
+            return
+
+        async def go() -> None:
+            await self.open(event.row.id)
+            self.focus_part()
+
+        self._saved_then(go)
+
+    @on(Rows.Chosen, "#operations")
+    def choose_operation(self, event: Rows.Chosen) -> None:
+        """Enter on an operation shows it."""
+        event.stop()
+        self.action_diff()
+
+    @on(Sections.Turned)
+    def turn(self, event: Sections.Turned) -> None:
+        """The arrows on the line of parts."""
+        self.action_section(event.section)
+
+    def action_section(self, section: str) -> None:
+        """Turn to a part by its number."""
+        if self.open_id:
+            self._with_step(lambda: self._turn(section))
+
+    def _turn(self, section: str) -> None:
+        on_line = isinstance(self.focused, Sections)
+        self.show_section(section)
+        self.wizard.keep_place()
+        if not on_line:
+            self.focus_part()
+
+    def action_to_checklist(self) -> None:
+        """Esc goes back to the checklist."""
+        self.query_one("#checklist").focus()
+
+    # Saving answers
+
+    @on(StepForm.Save)
+    def save_and_show(self) -> None:
+        """The button below the questions."""
+
+        def go() -> None:
+            self.show_section("Plan")
+            self.focus_part()
+
+        self._saved_then(go)
+
+    def _saved_then(self, go: Callable[[], object]) -> None:
+        """Keep what was typed, then go on; what is wrong with it is shown instead."""
+        form = self.form
+        if form is None or not form.changed:
+            self.call_later(go)
+            return
+        if wrong := form.complaint:
+            self._show_wrong(*wrong)
+            return
+        for account, text in form.passwords().items():
+            self.desk.keep_password(account, text)
+        changes = form.changes()
+
+        async def land(answers: object) -> None:
+            self.wizard.answers = answers  # type: ignore[assignment]
+            await self._new_form()
+            self.wizard.refresh_checklist()
+            self.say("Saved.", "good")
+            self.call_later(go)
+
+        def fail(error: Exception) -> None:
+            self.show_section("Questions")
+            self.say(str(error), "bad")
+
+        self.wizard.background(lambda: self.desk.save(changes), land, fail)
+
+    def _show_wrong(self, text: str, box: FieldBox) -> None:
+        self.show_section("Questions")
+        box.judge()
+        self.say(f"Not saved: {text}", "bad")
+        fields = [widget for widget in box.query("Input, Choice, Rows") if widget.focusable]
+        if fields:
+            fields[0].focus()
+
+    # The verbs
+
+    def _with_step(self, go: Callable[[], object]) -> None:
+        """Do something with the step that is meant: the one under the cursor of the checklist, else the open one."""
+        rows = self.query_one("#checklist", Rows)
+        if rows.has_focus and rows.current_id and rows.current_id != self.open_id:
+            wanted = rows.current_id
+
+            async def first_open() -> None:
+                await self.open(wanted)
+                self.call_later(go)
+
+            self._saved_then(first_open)
+        elif self.open_id:
+            self._saved_then(go)
+
+    def action_apply(self) -> None:
+        """Show what would change, ask, and begin."""
+        self._with_step(self._apply)
+
+    def _apply(self) -> None:
+        step_id = self.open_id
+        if not self._may_begin():
+            return
+        state = self.checklist.state(step_id) if self.checklist else None
+        if state and state.status == "blocked":
+            titles = listed(self.desk.step(needed).title for needed in state.blocked_by)
+            self.say(f"{state.step.title} needs first: {titles}. n goes to the next step to do.", "bad")
+            return
+        self.say("looking at the machine …")
+
+        def land(plan: StepPlan) -> None:
+            if not self.is_current or step_id != self.open_id:
+                return
+            if plan.skip or not plan.changes:
+                self.say("Nothing to change; the checks run now.")
+                self._verify()
+            else:
+                self._ask_to_apply(plan)
+
+        self.wizard.background(lambda: self.desk.plan(step_id), land, self.complain)
+
+    def _ask_to_apply(self, plan: StepPlan) -> None:
+        summaries = [
+            entry.change.summary if entry.change else entry.operation.summary
+            for entry in plan.operations
+            if entry.changes
+        ]
+        lines = [f"+ {summary}" for summary in summaries[:NAMED_CHANGES]]
+        if len(summaries) > NAMED_CHANGES:
+            lines.append(f"and {len(summaries) - NAMED_CHANGES} more")
+        lines += ["", "It goes on by itself if this terminal closes. u takes it back."]
+        number = "1 change" if len(summaries) == 1 else f"{len(summaries)} changes"
+        self.say("")
+        self.app.push_screen(
+            Confirm(f"{plan.step.title}: make {number}?", lines, "Apply"),
+            lambda yes: self.wizard.begin("apply", (plan.step.id,)) if yes else None,
+        )
+
+    def action_apply_all(self) -> None:
+        """Begin a run of all that is not done."""
+        self._with_step(self._apply_all)
+
+    def _apply_all(self) -> None:
+        if not self._may_begin() or self.checklist is None:
+            return
+        ids = self.checklist.remaining
+        if not ids:
+            self.say("Everything is done. V runs all checks.", "good")
+            return
+        lines = [
+            f"{len(ids)} steps are not done yet, from “{self.desk.step(ids[0]).title}” on.",
+            "Each is applied, then verified before those that need it.",
+            "What must wait for DNS is left for a second time.",
+            "",
+            "It goes on by itself if this terminal closes.",
+        ]
+        self.app.push_screen(
+            Confirm("Apply all that is left?", lines, "Apply all", careful=True),
+            lambda yes: self.wizard.begin("apply", ids) if yes else None,
+        )
+
+    def _may_begin(self) -> bool:
+        if self.wizard.run_goes_on:
+            self.say("A run is going on; it has to end first. 3 shows it.", "bad")
+            return False
+        return True
+
+    def action_verify(self) -> None:
+        """Run the step's checks."""
+        self._with_step(self._verify)
+
+    def _verify(self) -> None:
+        self.wizard.verify((self.open_id,))
+        self.show_section("Checks")
+        self.focus_part()
+
+    def action_verify_all(self) -> None:
+        """Run all checks whose answers are there."""
+        if self.checklist:
+            self.wizard.verify(
+                tuple(s.step.id for s in self.checklist.states if s.status not in {"pending", "skipped"})
+            )
+
+    def action_diff(self) -> None:
+        """Show the operation under the cursor, or the first that changes something."""
+        part = self.query_one(PlanPart)
+        if self.section != "Plan" or part.plan is None:
+            self._with_step(lambda: self._turn("Plan"))
+            return
+        entry = part.chosen
+        if entry is None:
+            self.say("This step changes nothing.")
+            return
+        self.wizard.show_text(entry.operation.summary, operation_text(entry), f"{self.open_id}.diff")
+
+    def action_log(self) -> None:
+        """The whole output of the last run."""
+        self.wizard.show_log()
+
+    def action_records(self) -> None:
+        """The record sheet."""
+        self._with_step(self.wizard.show_records)
+
+    def action_home_folder(self) -> None:
+        """The folder for home."""
+        self._with_step(self.wizard.show_home)
+
+    def action_clients(self) -> None:
+        """The settings for mail programs."""
+        self._with_step(self.wizard.show_clients)
+
+    def action_mail_test(self) -> None:
+        """The mail test."""
+        self._with_step(self.wizard.show_mail_test)
+
+    def action_welcome(self) -> None:
+        """The first screen."""
+        self.wizard.show_welcome()
+
+    def action_roll_back(self) -> None:
+        """Ask, then take back."""
+        self._with_step(self._roll_back)
+
+    def _roll_back(self) -> None:
+        step = self.desk.step(self.open_id)
+        if not self._may_begin():
+            return
+
+        def land(changes: list[str]) -> None:
+            if not changes:
+                self.say(f"{step.title} has changed nothing that could be taken back.")
+                return
+            lines = [f"- {summary}" for summary in changes[:NAMED_CHANGES]]
+            if len(changes) > NAMED_CHANGES:
+                lines.append(f"and {len(changes) - NAMED_CHANGES} more")
+            lines += ["", "Files get back their old content; installed packages stay."]
+            self.app.push_screen(
+                Confirm(f"Take back what “{step.title}” changed?", lines, "Take back", careful=True),
+                lambda yes: self.wizard.begin("rollback", (step.id,)) if yes else None,
+            )
+
+        self.wizard.background(lambda: self.desk.changes(step.id), land, self.complain)
+
+    def action_next(self) -> None:
+        """Open the step to do next."""
+        following = self.checklist.next if self.checklist else None
+        if following is None:
+            self.say("Everything is done. V runs all checks.", "good")
+            return
+
+        async def go() -> None:
+            await self.open(following.step.id)
+            self.focus_part()
+
+        self._saved_then(go)
+
+    def action_leave(self) -> None:
+        """Leave, after a word about the run that goes on."""
+        self._saved_then(self.wizard.leave)
+
+    def complain(self, error: Exception) -> None:
+        """Say what went wrong; a missing answer opens its question."""
+        self.say(str(error), "bad")
+        step_id = getattr(error, "step", "") or (self.open_id if isinstance(error, AnswersError) else "")
+        if step_id:
+
+            async def go() -> None:
+                await self.open(step_id, "Questions")
+                self.focus_part()
+                self.say(str(error), "bad")
+
+            self.call_later(go)
+
+    def on_resize(self) -> None:
+        self.wizard.show_top()
+
+    def on_descendant_focus(self) -> None:
+        """Letters are text while one types: the key line says what works then."""
+        typing = isinstance(self.focused, Input)
+        if typing != self._typing:
+            self._typing = typing
+            self.query_one(KeyBar).set_keys(TYPING_KEYS if typing else self.KEYS)
+
+
+def _section_for(state: StepState) -> str:
+    """The part that a status asks for."""
+    match state.status:
+        case "running":
+            return "Run"
+        case "drifted":
+            return "Plan"
+        case "failed" | "verified" | "applied":
+            return "Checks"
+        case _:
+            return "Questions"

@@ -1,0 +1,212 @@
+"""The parts of a step beside its questions: what would change, the run, the checks."""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from textual.containers import Vertical, VerticalScroll
+from textual.content import Content
+from textual.widgets import Log, Static
+
+from screens.widgets import Row, Rows
+from screens.words import TONES, bar, check_lines, clock, wrapped
+from wizard.printable import printable
+from wizard.report import event_lines
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
+
+    from textual.app import ComposeResult
+
+    from wizard.engine import PlannedOperation, StepPlan
+
+TAIL_LINES = 3
+TAIL_BYTES = 2048
+STYLES = {"good": "$text-success", "bad": "$text-error bold", "warn": "$text-warning", "dim": "dim"}
+
+
+class PlanPart(Vertical):
+    """The operations of a step; those that would change something are marked +."""
+
+    def __init__(self) -> None:
+        super().__init__(id="plan")
+        self.plan: StepPlan | None = None
+
+    def compose(self) -> ComposeResult:
+        yield Static("", id="plan-head", markup=False)
+        yield Rows(id="operations")
+
+    def wait(self) -> None:
+        """Nothing is known yet."""
+        self.plan = None
+        self._head("looking at the machine …")
+        self.query_one(Rows).show(())
+
+    def show(self, plan: StepPlan) -> None:
+        """Show a plan."""
+        self.plan = plan
+        if plan.skip:
+            self._head(f"This step is not needed: {plan.skip}.")
+        elif not plan.operations:
+            self._head("Nothing is changed by this step. Press v to run its checks.")
+        elif not plan.changes:
+            self._head("Everything is as planned: nothing to change. v runs the checks.")
+        else:
+            number = "1 change" if plan.changes == 1 else f"{plan.changes} changes"
+            self._head(f"{number}. Enter or d shows what exactly; a makes them.")
+        self.query_one(Rows).show(tuple(self._rows(plan)))
+
+    def complain(self, text: str) -> None:
+        """Say why there is no plan."""
+        self.plan = None
+        self._head(text)
+        self.query_one(Rows).show(())
+
+    def _head(self, text: str) -> None:
+        self.query_one("#plan-head", Static).update(Content(printable(text)))
+
+    @staticmethod
+    def _rows(plan: StepPlan) -> Iterator[Row]:
+        for number, entry in enumerate(plan.operations):
+            text = printable(entry.change.summary if entry.change else entry.operation.summary)
+            yield Row(f"{'+' if entry.changes else '='} {text}", str(number), "" if entry.changes else "dim")
+
+    @property
+    def chosen(self) -> PlannedOperation | None:
+        """The operation under the cursor."""
+        at = self.query_one(Rows).current_id
+        return self.plan.operations[int(at)] if self.plan and at else None
+
+
+def operation_text(entry: PlannedOperation) -> str:
+    """All that can be shown of an operation: command, difference, what is left behind."""
+    change = entry.change
+    lines = [change.summary if change else entry.operation.summary, ""]
+    if entry.problem:
+        lines += ["What it would change cannot be told yet:", entry.problem]
+    elif change is None:
+        lines += ["Nothing to change: the machine is as planned."]
+    else:
+        if change.command:
+            lines += ["The exact command:", "  $ " + " ".join(change.command), ""]
+        if change.diff:
+            lines += ["The difference:", *change.diff.splitlines(), ""]
+        if change.paths:
+            lines += ["Kept before, and put back by undo:", *(f"  {path}" for path in change.paths), ""]
+        if change.kept:
+            lines += [f"Undo leaves this: {change.kept}"]
+    return "\n".join(printable(line) for line in lines)
+
+
+@dataclass
+class Progress:
+    """How far a run is, told by its events."""
+
+    number: int = 0
+    kind: str = ""
+    steps: tuple[str, ...] = ()
+    settled: set[str] = field(default_factory=set)
+    title: str = ""
+    doing: str = ""
+    waiting: bool = False
+    status: str = ""
+
+    def take(self, event: dict[str, Any]) -> None:
+        """Follow one event."""
+        match event["event"]:
+            case "run.started":
+                self.number, self.kind, self.steps = event["run"], event["kind"], tuple(event["steps"])
+            case "step.started":
+                self.title, self.doing, self.waiting = event["title"], "", False
+            case "operation.started":
+                self.doing = event["summary"]
+            case "operation.finished":
+                self.doing = "" if event["status"] != "unchanged" else self.doing
+            case "step.finished" | "step.blocked" | "rollback.finished":
+                self.settled.add(event["step"])
+            case "run.waiting":
+                self.waiting = True
+            case "run.finished":
+                self.status, self.doing = event["status"], ""
+            case _:
+                pass
+
+    def line(self, seconds: float) -> str:
+        """In one line."""
+        doing = "waiting for DNS" if self.waiting and not self.status else self.title
+        return f"{bar(len(self.settled), len(self.steps))}  {self.status or doing}  {clock(seconds)}"
+
+
+class RunPart(Vertical):
+    """The run that goes on, or the last one: how far it is, what it did, the last words of its commands."""
+
+    def __init__(self) -> None:
+        super().__init__(id="run")
+        self._tail: deque[str] = deque(maxlen=TAIL_LINES)
+
+    def compose(self) -> ComposeResult:
+        yield Static("There was no run yet. Press a to apply this step.", id="run-head", markup=False)
+        log = Log(id="run-log", highlight=False, max_lines=5000)
+        log.can_focus = True
+        yield log
+        yield Static("", id="run-tail", markup=False)
+
+    def begin(self) -> None:
+        """Another run: forget the last one."""
+        self.query_one("#run-log", Log).clear()
+        self.query_one("#run-tail", Static).update("")
+
+    def head(self, text: str) -> None:
+        """Say how far it is."""
+        self.query_one("#run-head", Static).update(Content(printable(text)))
+
+    def add(self, events: Sequence[dict[str, Any]]) -> None:
+        """Add what happened."""
+        log = self.query_one("#run-log", Log)
+        width = max(30, log.size.width - 2)
+        lines: list[str] = []
+        for event in events:
+            for line in event_lines(event):
+                lines += _folded(line, width)
+        if lines:
+            log.write_lines(lines)
+
+    def tail(self, path: Path) -> None:
+        """Show the end of what the commands say."""
+        try:
+            with path.open("rb") as file:
+                file.seek(max(0, file.seek(0, 2) - TAIL_BYTES))
+                words = file.read().decode(errors="replace")
+        except OSError:
+            return
+        lines = [printable(line.rpartition("\r")[2], 300) for line in words.splitlines() if line.strip()][-TAIL_LINES:]
+        if lines != list(self._tail):
+            self._tail = deque(lines, TAIL_LINES)
+            self.query_one("#run-tail", Static).update(Content("\n".join(lines)))
+
+
+def _folded(line: str, width: int) -> Iterator[str]:
+    for part in line.split("\n"):
+        indent = part[: len(part) - len(part.lstrip())]
+        yield from wrapped(part.strip(), width, indent, f"{indent}  ") if part.strip() else [""]
+
+
+class ChecksPart(VerticalScroll, can_focus=True):
+    """The checks of a step, each as it comes in."""
+
+    def __init__(self) -> None:
+        super().__init__(Static("", id="check-lines", markup=False), id="checks")
+
+    def show(self, rows: Sequence[dict[str, Any]], note: str) -> None:
+        """Show results; those that want something come first."""
+        order = {"fail": 0, "warn": 1, "skip": 2, "pass": 3}
+        width = max(30, self.size.width - 2)
+        parts: list[Content] = [Content(f"{note}\n")] if note else []
+        for row in sorted(rows, key=lambda row: order[row["status"]]):
+            title, *rest = check_lines(row, width)
+            parts.append(Content.styled(title, STYLES.get(TONES[row["status"]], "")))
+            parts += [Content(line) for line in rest]
+        self.query_one("#check-lines", Static).update(Content("\n").join(parts))

@@ -1,0 +1,221 @@
+"""The DNS records: every record of every domain, grouped by where it goes, and what the world sees of each now."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar
+
+from textual import on
+from textual.binding import Binding, BindingType
+from textual.containers import VerticalScroll
+from textual.content import Content
+from textual.widgets import Static
+
+from screens.base import SubScreen
+from screens.texts import copy, page, save
+from screens.widgets import Row, Rows
+from screens.words import GLYPHS, TONES, wrapped
+from wizard import records
+from wizard.printable import printable
+from wizard.records import NOT_MADE, Live, PublishedRecord
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from textual.app import ComposeResult
+
+# Seconds between two looks at DNS: soon at first, then less and less often. It is the world's servers that are asked.
+POLL_FIRST, POLL_MORE, POLL_MOST = 3.0, 1.5, 30.0
+FORMS = ("one line", "in quoted pieces", "as a line of a zone file")
+# The steps whose checks come true when the records are live.
+WATCHED = ("dns", "ptr")
+
+
+class RecordsScreen(SubScreen):
+    """The DNS records to publish. Type them in at your registrar, in any order; this screen watches them go live."""
+
+    KEYS = (
+        ("Esc", "Back"), ("f", "Form"), ("c", "Copy"), ("C", "Copy all"), ("p", "Pager"), ("s", "Save"),
+        ("v", "Look now"),
+    )  # fmt: skip
+    TITLE_TEXT = "DNS records to publish"
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("f", "form", show=False),
+        Binding("c", "copy", show=False),
+        Binding("C", "copy_all", show=False),
+        Binding("p", "pager", show=False),
+        Binding("s", "save", show=False),
+        Binding("v", "look", show=False),
+    ]
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.sheet: tuple[PublishedRecord, ...] = ()
+        self.live: Mapping[PublishedRecord, Live] = {}
+        self.form = 0
+        self._pause = POLL_FIRST
+        self._looking = False
+
+    def body(self) -> ComposeResult:
+        yield Static(" reading …", id="records-head", markup=False)
+        yield Rows(id="records")
+        with VerticalScroll(id="record", can_focus=False):
+            yield Static("", id="record-text", markup=False)
+
+    def on_mount(self) -> None:
+        self.query_one(Rows).focus()
+        self.wizard.background(self._read, self._show, self._fail)
+
+    def _read(self) -> tuple[PublishedRecord, ...]:
+        with self.desk.context() as context:
+            return records.sheet(context)
+
+    def _show(self, sheet: tuple[PublishedRecord, ...]) -> None:
+        self.sheet = sheet
+        self._draw()
+        self._look()
+
+    def _fail(self, error: Exception) -> None:
+        self.say(str(error), "bad")
+
+    # The live column
+
+    def _look(self) -> None:
+        if self._looking:
+            return
+        self._looking = True
+
+        def ask() -> tuple[tuple[PublishedRecord, ...], dict[PublishedRecord, Live]]:
+            with self.desk.context() as context:
+                sheet = records.sheet(context)
+                return sheet, records.live(context, sheet)
+
+        self.wizard.background(ask, self._take, self._fail)
+
+    def _take(self, found: tuple[tuple[PublishedRecord, ...], dict[PublishedRecord, Live]]) -> None:
+        self._looking = False
+        if not self.is_mounted:
+            return
+        before = self._missing()
+        self.sheet, self.live = found
+        self._draw()
+        missing = self._missing()
+        if not missing:
+            self.say("All records are live. Esc goes back to the checklist.", "good")
+            self.wizard.verify(tuple(step.id for step in self.desk.steps if step.id in WATCHED))
+            return
+        # Something moved: look again soon, the operator is typing the next one.
+        self._pause = POLL_FIRST if missing != before else min(POLL_MOST, self._pause * POLL_MORE)
+        self.set_timer(self._pause, self._look)
+
+    def _missing(self) -> int:
+        return sum(self._state(record) != "published" for record in self.sheet)
+
+    def _state(self, record: PublishedRecord) -> str:
+        return self.live[record].state if record in self.live else "unknown"
+
+    # Drawing
+
+    def _draw(self) -> None:
+        rows = self.query_one(Rows)
+        rows.show(tuple(self._rows()))
+        states = [self._state(record) for record in self.sheet]
+        counts = [f"{states.count(word)} {word}" for word in ("published", "wrong", "missing") if word in states]
+        said = ", ".join(counts) if self.live else "looking what the world sees …"
+        self.query_one("#records-head", Static).update(
+            Content(f" {len(self.sheet)} records: {said}. It looks again by itself.")
+        )
+        self._draw_record()
+
+    def _rows(self) -> Iterator[Row]:
+        place = None
+        width = max((len(record.host) for record in self.sheet), default=1)
+        for number, record in enumerate(self.sheet):
+            if record.zone != place:
+                place = record.zone
+                yield Row(place_of(record), tone="heading")
+            state = self._state(record)
+            value = record.value or NOT_MADE
+            priority = "" if record.priority is None else f"{record.priority} "
+            text = f"{GLYPHS[state]} {state:<9} {record.type:<4} {record.host:<{width}}  {priority}{value}"
+            yield Row(printable(text), str(number), TONES[state])
+
+    @property
+    def chosen(self) -> PublishedRecord | None:
+        """The record under the cursor."""
+        at = self.query_one(Rows).current_id
+        return self.sheet[int(at)] if at else None
+
+    @on(Rows.Moved)
+    def _draw_record(self) -> None:
+        record = self.chosen
+        if record is None:
+            return
+        width = max(40, self.size.width - 4)
+        live = self.live.get(record)
+        lines = [
+            f"Type {record.type}    Host {record.host}    "
+            + ("" if record.priority is None else f"Priority {record.priority}    ")
+            + f"TTL {record.ttl}",
+            f"Value, {FORMS[self.form]}:" if record.type == "TXT" else "Value:",
+            self.value(record),
+            *wrapped(record.why, width),
+        ]
+        if live and live.detail:
+            lines[1:1] = list(wrapped(f"{live.state}: {live.detail}", width))[:3]
+        self.query_one("#record-text", Static).update(Content("\n".join(lines)))
+
+    def value(self, record: PublishedRecord) -> str:
+        """The record's value in the form that was chosen."""
+        if not record.value:
+            return NOT_MADE
+        if record.type != "TXT" or self.form == 0:
+            return record.value
+        if self.form == 1:
+            return records.quoted(record.value)
+        return next(line for line in records.as_zone([record]).splitlines() if line and not line.startswith(";"))
+
+    # Keys
+
+    @on(Rows.Chosen)
+    def choose(self, event: Rows.Chosen) -> None:
+        """Enter copies the value."""
+        event.stop()
+        self.action_copy()
+
+    def action_form(self) -> None:
+        """Show TXT values in the next of the three forms."""
+        self.form = (self.form + 1) % len(FORMS)
+        self._draw_record()
+        self.say(f"TXT values {FORMS[self.form]}.")
+
+    def action_copy(self) -> None:
+        """Copy the value under the cursor."""
+        if self.chosen and self.chosen.value:
+            copy(self, self.value(self.chosen), f"the value of {self.chosen.type} {self.chosen.host}")
+
+    def action_copy_all(self) -> None:
+        """Copy the sheet."""
+        copy(self, self._sheet_text(), "the whole sheet")
+
+    def action_pager(self) -> None:
+        """Read the sheet with the pager."""
+        page(self, self._sheet_text())
+
+    def action_save(self) -> None:
+        """Save the sheet."""
+        save(self, "dns-records.txt", self._sheet_text())
+
+    def action_look(self) -> None:
+        """Ask the world now."""
+        self._pause = POLL_FIRST
+        self.say("looking …")
+        self._look()
+
+    def _sheet_text(self) -> str:
+        table, zone = records.as_table(self.sheet), records.as_zone(self.sheet)
+        return f"{table}\nThe same as lines of a zone file:\n\n{zone}"
+
+
+def place_of(record: PublishedRecord) -> str:
+    """Where a record goes."""
+    return f"At the registrar of {record.zone}" if record.zone else "In the panel of the server's provider"

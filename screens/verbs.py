@@ -1,0 +1,49 @@
+"""The verbs: what can be done, each with its key; the key line, the help and the palette all read this table."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Verb:
+    """One thing to do from the checklist.
+
+    Attributes:
+        key: as Textual names it.
+        action: of the main screen.
+        word: on the key line.
+        text: in help and palette.
+        shown: whether it stands on the key line.
+    """
+
+    key: str
+    action: str
+    word: str
+    text: str
+    shown: bool = False
+
+    @property
+    def label(self) -> str:
+        """The key as it is printed on a keyboard."""
+        return {"question_mark": "?", "f1": "F1"}.get(self.key, self.key)
+
+
+VERBS = (
+    Verb("a", "apply", "Apply", "Make the changes of this step; they are shown first", shown=True),
+    Verb("v", "verify", "Verify", "Run the checks of this step now; nothing is changed", shown=True),
+    Verb("d", "diff", "Diff", "Show what exactly would change: the difference, or the command", shown=True),
+    Verb("l", "log", "Log", "Show the whole output of the last run", shown=True),
+    Verb("r", "records", "Records", "The DNS records to publish, and what the world sees of them", shown=True),
+    Verb("u", "roll_back", "Undo", "Take back what this step changed", shown=True),
+    Verb("n", "next", "Next", "Go to the step to do next", shown=True),
+    Verb("q", "leave", "Leave", "Leave; a run that is going on goes on", shown=True),
+    Verb("A", "apply_all", "Apply all", "Make the changes of all steps that are not done yet, one after the other"),
+    Verb("V", "verify_all", "Verify all", "Run the checks of all steps now"),
+    Verb("h", "home_folder", "Home folder", "The files for the server in your house, to read and to save"),
+    Verb("c", "clients", "Mail programs", "The settings to type into Thunderbird, phones and Outlook"),
+    Verb("m", "mail_test", "Mail test", "Test messages, and an explanation of headers that you paste"),
+    Verb("w", "welcome", "First screen", "What this will do to the machine, and whether mail can leave it"),
+    Verb("t", "looks", "Look", "Draw dark, light, in the terminal's own colours, or in plain ASCII"),
+    Verb("question_mark", "help", "Help", "This help"),
+)

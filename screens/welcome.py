@@ -1,0 +1,96 @@
+"""The first screen: what this will do to the machine, and whether mail can leave it at all."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar
+
+from textual.binding import Binding, BindingType
+from textual.containers import VerticalScroll
+from textual.content import Content
+from textual.widgets import Static
+
+from screens.base import SubScreen
+from screens.words import check_lines
+
+if TYPE_CHECKING:
+    from textual.app import ComposeResult
+
+    from wizard.check import CheckResult
+
+TEXT = """\
+This server becomes a mail relay that other mail servers trust: it sends the
+mail of your domains, and passes mail for them on to the server in your house.
+
+What will be done to it, step by step
+  - Debian's own packages are installed: Postfix, Dovecot, certbot, ufw …
+  - files below /etc are written; a firewall opens ports 25, 465, 80 and SSH
+  - SSH moves to a port of your choice, never without a way in
+Nothing is changed before you have seen it and said yes. Each step keeps what
+was there before and can be taken back. Passwords are never saved.
+
+You need a domain, and the way into its DNS settings at your registrar. It
+takes half an hour. Close this window when you like; come back the same way.
+"""
+ASKING = "Can mail leave this server? Trying port 25 of three large mail servers …"
+
+
+class WelcomeScreen(SubScreen):
+    """What this will do, and whether the provider lets mail out."""
+
+    KEYS = (("Enter", "Begin"), ("v", "Try port 25 again"), ("c", "Copy the ticket text"), ("?", "Help"))
+    TITLE_TEXT = "relay-wizard"
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("enter", "back", show=False),
+        Binding("v", "probe", show=False),
+        Binding("c", "copy", show=False),
+    ]
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._ticket = ""
+
+    def body(self) -> ComposeResult:
+        with VerticalScroll(classes="text", can_focus=True):
+            yield Static(Content(TEXT), id="story", markup=False)
+            yield Static(Content(ASKING), id="probe", markup=False)
+
+    def on_mount(self) -> None:
+        self.query_one(VerticalScroll).focus()
+        self.action_probe()
+
+    def action_probe(self) -> None:
+        """Ask whether mail can leave."""
+        self.query_one("#probe", Static).update(Content(ASKING))
+
+        def ask() -> CheckResult | None:
+            found: list[CheckResult] = []
+            with self.desk.engine() as engine:
+                step = next((step for step in engine.steps if step.id == "preflight"), None)
+                if step is None:
+                    return None
+                checks = [check for check in step.checks(engine.context()) if check.id == "preflight.port_25_out"]
+                from wizard.engine import run_checks
+
+                list(run_checks(engine.look, [(step, check) for check in checks], found.append))
+            return found[0] if found else None
+
+        self.wizard.background(ask, self._show, lambda error: self.say(str(error), "bad"))
+
+    def _show(self, result: CheckResult | None) -> None:
+        if result is None or not self.is_mounted:
+            return
+        row = result.as_json()
+        self._ticket = row["do"]
+        width = max(40, self.size.width - 4)
+        lines = list(check_lines(row, width))
+        self.query_one("#probe", Static).update(Content("\n".join(lines)))
+        if result.finding.ok:
+            self.say("Mail can leave this server. Enter begins.", "good")
+        else:
+            self.say("Mail cannot leave yet. You can begin all the same; ask your provider meanwhile.", "bad")
+
+    def action_copy(self) -> None:
+        """Copy what to write to the provider."""
+        if self._ticket:
+            self.app.copy_to_clipboard(self._ticket)
+            self.say("Copied, if your terminal allows it.")

@@ -1,0 +1,219 @@
+"""A pretend machine behind the real checklist: real titles, questions and order; harmless plans and checks.
+
+Each step writes one file below a folder; the DNS steps wait for a file that only the test writes. On a FakeHost all of
+it is in memory; the terminal suite uses real files in a temporary folder, so that a run outlives its terminal.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from screens.desk import Desk
+from state.store import Store
+from tests.fake_host import FakeHost
+from wizard.answers import as_tables, parse
+from wizard.check import Check, Finding, Severity, failed, passed, warned
+from wizard.engine import Engine
+from wizard.fact import Context
+from wizard.host import DnsReply, Host
+from wizard.operation import Change, Operation, OperationFailed
+from wizard.operations.files import WriteFile
+from wizard.secret import Secret
+from wizard.step import Step
+from wizard.steps import STEPS
+
+ANSWERS = {
+    "relay": {"domain": "brightmail.example", "hostname": "mail.brightmail.example", "ipv4": "192.0.2.10"},
+    "home": {"domains": ["hearth.example"], "address": "198.51.100.80"},
+}
+WAIT_FOR_WORLD = ("dns", "ptr")
+
+
+class PatientHost(FakeHost):
+    """A fake machine whose clock is the real one, so that following a run does not spin."""
+
+    def sleep(self, seconds: float) -> None:
+        time.sleep(min(seconds, 0.02))  # noqa: TID251 - the one place that really waits
+
+    def monotonic(self) -> float:
+        return time.monotonic()
+
+
+@dataclass(frozen=True)
+class Say(Operation):
+    """Runs a command that writes lines; `pause` seconds between them."""
+
+    step: str
+    lines: int
+    pause: float
+    marker: str
+
+    @property
+    def id(self) -> str:
+        return "say"
+
+    @property
+    def summary(self) -> str:
+        return f"install packages for {self.step}"
+
+    def diff(self, host: Host) -> Change | None:
+        command = ("apt-get", "install", "-y", self.step)
+        return None if host.stat(self.marker) else Change(self.summary, command=command, paths=(self.marker,))
+
+    def apply(self, host: Host) -> None:
+        script = (
+            "import sys, time\n"
+            f"for n in range({self.lines}): print(f'Unpacking package {{n}} [bold]not markup[/bold] (1.2-3) ...'); "
+            f"sys.stdout.flush(); time.sleep({self.pause})"
+        )
+        done = host.run([sys.executable, "-c", script])
+        if not done.ok:
+            raise OperationFailed("install", done.complaint, "look at the log")
+        host.write(self.marker, b"done\n")
+
+
+@dataclass
+class Demo:
+    """What the pretend machine is made of.
+
+    Attributes:
+        root: prefix of the files that steps write; "" for a FakeHost.
+        chatter: lines of output of each step's command (0: no command), with `pause` seconds between them.
+        broken: ids of steps whose check fails.
+    """
+
+    root: str = ""
+    chatter: int = 0
+    pause: float = 0.0
+    broken: set[str] = field(default_factory=set)
+
+    def steps(self) -> tuple[Step, ...]:
+        return tuple(self._step(step) for step in STEPS)
+
+    def _step(self, step: Step) -> Step:
+        return replace(
+            step, plan=lambda context: self._plan(step, context), checks=lambda context: self._checks(step, context)
+        )
+
+    def _path(self, step: Step) -> str:
+        return f"{self.root}/etc/demo/{step.id}.conf"
+
+    def _content(self, step: Step, context: Context) -> str:
+        keys = [entry.key for entry in step.fields if "." in entry.key]
+        tables = as_tables(context.answers)
+        lines = [f"{key} = {tables.get(key.split('.')[0], {}).get(key.split('.')[1])}" for key in keys]
+        users = [f"user {user.name} {user.role}" for user in context.answers.users] if step.id == "users" else []
+        return "\n".join([f"# {step.title}", *lines, *users, ""])
+
+    def _plan(self, step: Step, context: Context) -> list[Operation]:
+        if step.id in {"preflight", "clients"}:
+            return []
+        found: list[Operation] = []
+        if self.chatter:
+            found.append(Say(step.id, self.chatter, self.pause, f"{self.root}/var/demo/{step.id}"))
+        return [*found, WriteFile(self._path(step), self._content(step, context), check_candidate=())]
+
+    def _checks(self, step: Step, context: Context) -> list[Check]:
+        path, world = self._path(step), f"{self.root}/world/{step.id}"
+
+        def there(host: Host) -> Finding:
+            if step.id in self.broken:
+                return failed(
+                    f"the daemon of {step.title}", "[red]broken[/red] \x1b[31m", "an answer", "Mend it, then press v."
+                )
+            if step.id in {"preflight", "clients"} or host.read(path):
+                return passed(path, "as planned", "as planned")
+            return failed(path, "it is not there", "as planned", f"Run: relay-wizard apply {step.id}")
+
+        def published(host: Host) -> Finding:
+            if host.read(world):
+                return passed("ns1.registrar.example", "published", "published")
+            return failed("ns1.registrar.example", "NXDOMAIN", "published", "Publish what relay-wizard records shows.")
+
+        def memory(host: Host) -> Finding:
+            return warned("free memory", "430 MB", "512 MB or more", "Add swap.")
+
+        checks = [Check(f"{step.id}.there", f"{step.title} is as planned", there)]
+        if step.id == "preflight":
+            checks.append(Check("preflight.port_25_out", "The provider lets mail out (port 25)", self._port_25))
+            checks.append(Check("preflight.memory", "There is memory enough", memory, Severity.RECOMMENDED))
+        if step.id in WAIT_FOR_WORLD:
+            checks.append(Check(f"{step.id}.live", f"{step.title}: the world sees it", published, outside=True))
+        return checks
+
+    def _port_25(self, host: Host) -> Finding:
+        asked, want = "port 25 of mx.bigmail.example", "a banner that begins with 220"
+        if host.read(f"{self.root}/world/port_25_closed"):
+            do = "Open a ticket with your provider: “Please open outbound TCP port 25 for 192.0.2.10.”"
+            return failed(asked, "no answer within 10 s", want, do)
+        return passed(asked, "220 mx.bigmail.example ESMTP", want)
+
+
+Runner = Callable[[Store, dict[str, Any], Mapping[str, Secret], str], int]
+
+
+def in_a_thread(steps: Sequence[Step], state: Path, host: Host) -> Runner:
+    """A launch that does the work in this process, on the fake machine."""
+
+    def launch(store: Store, request: dict[str, Any], passwords: Mapping[str, Secret], at: str) -> int:
+        with store.lock():
+            run = store.add_run(request, at)
+        ready = threading.Event()
+        threading.Thread(target=_work, args=(steps, state, host, run, dict(passwords), ready), daemon=True).start()
+        ready.wait(5)
+        return run
+
+    return launch
+
+
+def _work(  # noqa: PLR0917 - the arguments of a thread
+    steps: Sequence[Step], state: Path, host: Host, run: int, passwords: dict[str, Secret], ready: threading.Event
+) -> None:
+    store = Store.open(state)
+    with store.lock():
+        store.begin_run(run, os.getpid())
+        ready.set()
+        request = store.run(run).request
+        engine = Engine(steps, store, host, parse(store.answers() or {}), "", passwords)
+        work(engine, host, run, request)
+    store.close()
+
+
+def work(engine: Engine, host: Host, run: int, request: dict[str, Any]) -> None:
+    """What the background process does, on any host."""
+    from wizard import detached
+
+    store = engine.store
+
+    def emit(event: dict[str, Any]) -> None:
+        store.add_event(run, {**event, "at": engine.now()})
+
+    emit({"event": "run.started", "run": run, "kind": request["kind"], "steps": request["steps"]})
+    outcome = detached._outcome(engine, run, host, request, emit)
+    store.finish_run(run, outcome.status, outcome.exit, engine.now())
+    store.add_event(
+        run, {"event": "run.finished", "status": outcome.status, "changed": outcome.changed, "steps": outcome.steps}
+    )
+
+
+def fake_desk(
+    folder: Path, demo: Demo | None = None, answers: dict[str, Any] | None = None
+) -> tuple[Desk, PatientHost]:
+    """A desk on a machine in memory."""
+    steps = (demo or Demo()).steps()
+    host = PatientHost()
+    host.commands[("systemctl",)] = "active"
+    host.dns[("*", ".", "NS")] = DnsReply("NOERROR")
+    state = folder / "state"
+    desk = Desk(state, steps, host, in_a_thread(steps, state, host), exports=folder)
+    with desk.engine() as engine:
+        if answers is not None:
+            engine.store.save_answers(as_tables(parse(answers)))
+    return desk, host
