@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import secrets
-from email.utils import formatdate
 from typing import TYPE_CHECKING
 
 from wizard.check import Finding, failed, passed, skipped
@@ -24,6 +23,8 @@ WANT = "SPF pass from every address of ours, a valid DKIM signature of the domai
 
 def letter(host: Host, sender: str, recipient: str) -> str:
     """A short message as a mail program writes it, with CRLF line ends; lines that tempt servers to change them."""
+    from email.utils import formatdate
+
     date = formatdate(host.now().timestamp())
     name = sender.rpartition("@")[2]
     lines = (
