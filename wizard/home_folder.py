@@ -87,5 +87,6 @@ def _records(context: Context) -> str:
     """The records of home's domains: for the form of a registrar, and as lines of a zone file."""
     from wizard import records
 
-    mine = [record for record in records.sheet(context) if record.zone in context.answers.home_domains]
+    domains = context.answers.home_domains
+    mine = [record for record in records.sheet(context) if record.subject in domains and record.kind != "report"]
     return f"{records.as_table(mine)}\n\nThe same as lines of a zone file:\n\n{records.as_zone(mine)}"
