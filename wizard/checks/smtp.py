@@ -6,9 +6,7 @@ it answers as it answers any stranger. Nothing is ever sent; every conversation 
 
 from __future__ import annotations
 
-import base64
 import re
-import secrets
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -118,6 +116,8 @@ class Dialogue:
 
     def login(self, user: str, secret: Secret) -> Reply:
         """Log in with AUTH PLAIN (RFC 4616)."""
+        import base64
+
         return self.say("AUTH PLAIN " + base64.b64encode(f"\0{user}\0{secret.reveal()}".encode()).decode())
 
     def recipient(self, sender: str, recipient: str) -> Reply:
@@ -459,6 +459,8 @@ def login_works(context: Context, host: Host, *, user: str, secret: Secret | Non
 
 def wrong_password_refused(context: Context, host: Host, *, user: str) -> Finding:
     """A wrong password does not; it is tried once, and from an address that fail2ban never bans."""
+    import secrets
+
     from wizard.secret import Secret
 
     asked, want = f"{context.hostname}, port 465: {user} logs in with a wrong password", "535"
