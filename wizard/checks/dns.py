@@ -150,7 +150,8 @@ def judge(context: Context, world: World, record: PublishedRecord) -> Verdict:
             return replace(base, state=state, got=_told(bad, opinions), do=bad[0][1].do)
     deaf = ", ".join(word.server for word in words if word not in heard)
     doubts = [opinions[0][1].doubt, f"{deaf}: no answer, or none of its own" if deaf else ""]
-    base = replace(base, got=opinions[0][1].got, doubt="; ".join(filter(None, doubts)), do=opinions[0][1].do)
+    do = opinions[0][1].do or (f"Ask the registrar why {deaf} does not answer for {zone.name}." if deaf else "")
+    base = replace(base, got=opinions[0][1].got, doubt="; ".join(filter(None, doubts)), do=do)
     return _seen(world, record, base, opine)
 
 
