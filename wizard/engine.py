@@ -269,6 +269,11 @@ class _Applying:
             self._remember_failure(step)
             self.emit({"event": "step.failed", "step": step.id, "asked": error.asked, "got": error.got, "do": error.do})
             status = "failed"
+        except AnswersError as error:
+            self.outcome.operation_failed = True
+            do = "Mend the answer, then apply again."
+            self.emit({"event": "step.failed", "step": step.id, "asked": "the answers", "got": str(error), "do": do})
+            status = "failed"
         if status == "failed":
             self.hopeless.add(step.id)
         if first or status != "applied":
@@ -412,7 +417,7 @@ class _Applying:
             return ()
         try:
             return () if step.skip(self.engine.answers) else step.plan(context)
-        except (OperationFailed, HostError):
+        except (OperationFailed, HostError, AnswersError):
             return ()
 
     def _judge(self, step: Step) -> str:
