@@ -93,7 +93,7 @@ class Relay:
         message = letter(sender, home.ADDRESS, "to home")
         self.lab.world.run("sendmail", "-i", "-f", sender, home.ADDRESS, stdin=message.as_bytes())
         wait_for(self.lab.home, home.USER, str(message["Message-ID"]))
-        said = self.provider_rcpt(f"nobody-{time.monotonic_ns()}@{home.DOMAIN}")
+        said = self.provider_rcpt(f"no.such.person.{time.monotonic_ns()}@{home.DOMAIN}")
         assert 500 <= said.code < 600, f"an unknown address at home: wanted a refusal at RCPT\n{said.told()}"
 
     def provider_rcpt(self, recipient: str, seconds: float = 40) -> Dialogue:
