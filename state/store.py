@@ -82,7 +82,8 @@ class Done:
     """A change that was made, or begun, by an operation of a step.
 
     Attributes:
-        state: "intended" (begun, never ended), "done", "failed" or "undone".
+        state: "intended" (begun, never ended), "made" (written, but the services do not know yet), "done", "failed" or
+            "undone".
         record: the parts of the Change that rollback needs, as the engine wrote them.
     """
 
@@ -245,6 +246,13 @@ class Store:
             connection.executemany(
                 "UPDATE snapshots SET after_print = ?, after_content = ? WHERE change = ? AND path = ?",
                 [(fingerprint, image.content, change, image.path) for image, fingerprint in left],
+            )
+
+    def close_changes(self, step: str) -> None:
+        """Note that the services know of all that a step has changed."""
+        with self._connection as connection:
+            connection.execute(
+                "UPDATE changes SET state = 'done' WHERE step = ? AND state IN ('intended', 'made')", (step,)
             )
 
     def changes(self, step: str | None = None) -> list[Done]:

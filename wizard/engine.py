@@ -318,8 +318,10 @@ class _Applying:
 
     def _operate(self, step: Step, context: Context) -> None:
         """Apply what differs, then let the services that read it know, once."""
-        notify: dict[str, None] = {}
-        restart: dict[str, None] = {}
+        # What a killed run wrote and nobody has read yet counts as changed by this one.
+        unread = [change for change in self.engine.store.changes(step.id) if change.state in {"intended", "made"}]
+        notify = dict.fromkeys(name for change in unread for name in change.record["notify"])
+        restart = dict.fromkeys(name for change in unread for name in change.record["restart"])
         changed = 0
         try:
             for operation in step.plan(context):
@@ -336,6 +338,7 @@ class _Applying:
         finally:
             if notify or restart:
                 reload_services(self.host, tuple(notify), tuple(restart))
+            self.engine.store.close_changes(step.id)
             if changed:
                 self.engine.store.observe(step.id, "applied", self.engine.now(), 0)
 
@@ -390,7 +393,7 @@ class _Applying:
         except OperationFailed:
             self._settle(number, "failed", change)
             raise
-        self._settle(number, "done", change)
+        self._settle(number, "made", change)
 
     def _settle(self, number: int, state: str, change: Change) -> None:
         left = [take(self.host, path) for path in change.paths]

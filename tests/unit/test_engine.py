@@ -170,6 +170,28 @@ def test_a_check_that_breaks_is_a_failed_check(tmp_path: Path) -> None:
     assert "oops" in result.finding.got
 
 
+def test_a_service_hears_of_what_a_killed_run_wrote(tmp_path: Path) -> None:
+    world = World(tmp_path, (step("a", content="A"),))
+
+    class Killed(BaseException):
+        """As SIGKILL between the write and the reload: nothing after it happens."""
+
+    def die(_host: FakeHost, _argv: tuple[str, ...], _stdin: bytes) -> Completed:
+        raise Killed
+
+    world.host.commands["systemctl", "try-reload-or-restart"] = die
+    with pytest.raises(Killed):
+        world.apply()
+    assert world.host.text("/etc/a") == "A"
+    world.host.commands["systemctl", "try-reload-or-restart"] = ""
+    world.host.ran.clear()
+    assert world.apply().changed == 0
+    assert world.host.ran == [("systemctl", "try-reload-or-restart", "a.service")]
+    world.host.ran.clear()
+    world.apply()
+    assert world.host.ran == []
+
+
 def test_a_hand_edit_is_drift_until_it_is_put_right(tmp_path: Path) -> None:
     world = World(tmp_path, (step("a", content="A"),))
     world.apply()
