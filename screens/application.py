@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 from rich.segment import Segment
 from textual.app import App, SystemCommand
 from textual.binding import Binding, BindingType
+from textual.css.query import NoMatches
 from textual.filter import LineFilter, Monochrome, NoColor
 
 from screens.desk import Checklist, Desk, Place
@@ -86,7 +87,7 @@ class RelayWizard(App[int]):
         self._followed: Run | None = None
         self._ended: Run | None = None
         self._began = 0.0
-        self._timer_runs = False
+        self._tell = False
 
     # Coming and going
 
@@ -230,7 +231,7 @@ class RelayWizard(App[int]):
 
         def land(number: int) -> None:
             self.main.say("")
-            self.background(lambda: self._run(number), self.follow)
+            self.background(lambda: self._run(number), lambda run: self.follow(run, tell=True))
 
         self.background(lambda: self.desk.start(kind, ids), land)
 
@@ -238,9 +239,10 @@ class RelayWizard(App[int]):
         with self.desk.engine() as engine:
             return engine.store.run(number)
 
-    def follow(self, run: Run) -> None:
-        """Watch a run from its beginning; one that has ended is read once."""
+    def follow(self, run: Run, *, tell: bool = False) -> None:
+        """Watch a run from its beginning; one that has ended is read once. `tell` says how it ended all the same."""
         self._followed, self._ended, self._fresh = run, None, deque()
+        self._tell = tell or run.status == "running"
         self.progress = Progress(run.id)
         self._began = self._started(run)
         self.main.query_one(RunPart).begin()
@@ -262,16 +264,14 @@ class RelayWizard(App[int]):
         return look.monotonic() - max(0.0, (end - datetime.fromisoformat(run.started)).total_seconds())
 
     def _wake(self) -> None:
-        self._timer_runs = True
         self._timer.resume()
 
     def _drain(self) -> None:
         """Take in what runs and checks have said since the last time."""
         self._drain_checks()
         self._drain_run()
-        if not self.asking and not self.run_goes_on and not self._fresh:
+        if not self.asking and not self.run_goes_on and not self._tell and not self._fresh:
             # Nothing is sent to the terminal while nothing happens.
-            self._timer_runs = False
             self._timer.pause()
 
     def _drain_run(self) -> None:
@@ -286,14 +286,17 @@ class RelayWizard(App[int]):
                 self.results.setdefault(event["step"], {})[event["id"]] = event
         part = self.main.query_one(RunPart)
         part.add(events)
-        if run.status == "running" or events:
+        if run.status == "running" or events or ended:
             self._show_progress(run, part)
         if any(event["event"] in {"step.started", "step.finished", "step.blocked"} for event in events):
             self.refresh_checklist()
-        if ended is not None and run.status == "running" and not self._fresh:
+        if ended is None or self._fresh:
+            return
+        self._ended = None
+        self._followed = ended
+        if self._tell:
+            self._tell = False
             self._run_ended(ended)
-        elif ended is not None:
-            self._followed = ended
 
     def _show_progress(self, run: Run, part: RunPart) -> None:
         seconds = self.desk.look.monotonic() - self._began
@@ -304,7 +307,6 @@ class RelayWizard(App[int]):
         self.show_top()
 
     def _run_ended(self, last: Run) -> None:
-        self._followed = last
         part = self.main.query_one(RunPart)
         self._show_progress(last, part)
         self.show_top()
@@ -459,6 +461,11 @@ class RelayWizard(App[int]):
             ]
         self._invalidate_css()
         self.refresh_css(animate=False)
+        for screen in self.screen_stack:
+            for widget in screen.walk_children(with_self=True):
+                # Lines that are kept drawn know nothing of another alphabet.
+                widget.notify_style_update()
+                widget.refresh(layout=False)
 
     def get_system_commands(self, screen: Screen[Any]) -> Iterable[SystemCommand]:
         """The palette has the verbs of the keys, and nothing else: a screenshot could hold a secret."""
@@ -470,6 +477,12 @@ class RelayWizard(App[int]):
                 yield SystemCommand(f"{verb.word} ({verb.label})", verb.text, act)
 
     # When it breaks
+
+    def _handle_exception(self, error: Exception) -> None:
+        if self._exit and isinstance(error, NoMatches):
+            # Leaving takes the widgets away from under whatever was about to be drawn.
+            return
+        super()._handle_exception(error)
 
     def _fatal_error(self) -> None:
         """Tell where it broke, without the values of variables: they may be passwords."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar, cast
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, cast
 
 from textual.binding import Binding, BindingType
 from textual.content import Content
@@ -13,10 +13,15 @@ from screens.widgets import KeyBar
 from wizard.printable import printable
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from textual.app import ComposeResult
 
     from screens.application import RelayWizard
     from screens.desk import Desk
+
+
+T = TypeVar("T")
 
 
 class WizardScreen(Screen[None]):
@@ -44,6 +49,20 @@ class WizardScreen(Screen[None]):
     def body(self) -> ComposeResult:
         """What stands between title and message."""
         yield from ()
+
+    def background(
+        self, work: Callable[[], T], then: Callable[[T], Any], failed: Callable[[Exception], Any] | None = None
+    ) -> None:
+        """Do something in a thread for this screen; what comes when it has been closed is dropped."""
+
+        def here(call: Callable[[Any], Any]) -> Callable[[Any], Any]:
+            return lambda value: call(value) if self in self.app.screen_stack else None
+
+        self.wizard.background(work, here(then), here(failed or self.complain))
+
+    def complain(self, error: Exception) -> None:
+        """Say what went wrong."""
+        self.say(str(error), "bad")
 
     def entitle(self, text: str) -> None:
         """Put a text into the title line."""

@@ -19,12 +19,12 @@ def help_text(screen: Screen[Any], step: Step | None) -> str:
     """What helps on a screen."""
     lines: list[str] = []
     if isinstance(screen, MainScreen):
-        lines += ["Go down the checklist from top to bottom; the arrow ← marks the one to do next.", ""]
+        lines += ["Go down the checklist from top to bottom; ← marks the one to do next.", ""]
         lines += ["Enter opens a step. It has four parts: Questions, Plan (what would change),"]
         lines += ["Run (what is being done), Checks (what is true). The keys 1 to 4 go to them,"]
         lines += ["Tab goes on, Esc goes back to the checklist.", "", "Keys"]
-        lines += [f"  {verb.label:<3} {verb.word:<14} {verb.text}" for verb in VERBS]
-        lines += ["  Ctrl+P              all of these by name", "", "What the words in the checklist mean"]
+        lines += [f"  {verb.label:<2} {verb.word:<13} {verb.text}" for verb in VERBS]
+        lines += ["  Ctrl+P           all of these by name", "", "What the words in the checklist mean"]
         lines += [f"  {GLYPHS[word]} {word:<9} {text}" for word, text in MEANINGS.items()]
         if step is not None and step.better:
             lines += ["", f"{step.title}: what is done better than usual", f"  {' '.join(step.better.split())}"]

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from wizard.engine import StepPlan
 
 SECTIONS = ("Questions", "Plan", "Run", "Checks")
-TYPING_KEYS = (("Enter", "Next field"), ("Shift+Tab", "Last field"), ("Esc", "Checklist"), ("Ctrl+Q", "Leave"))
+TYPING_KEYS = (("Enter", "Next field"), ("Shift+Tab", "Last field"), ("Esc", "Checklist"), ("F1", "Help"))
 # How many changes a question before applying names, before it counts the rest.
 NAMED_CHANGES = 9
 
@@ -38,6 +38,7 @@ NAMED_CHANGES = 9
 class MainScreen(WizardScreen):
     """Checklist and step. All verbs are keys; each acts on the step that is open or under the cursor."""
 
+    HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (70, "-wide")]  # noqa: RUF012 - as Textual declares it
     KEYS = tuple((verb.label, verb.word) for verb in VERBS if verb.shown)
     BINDINGS: ClassVar[list[BindingType]] = [
         *(
@@ -57,6 +58,7 @@ class MainScreen(WizardScreen):
         self.section = SECTIONS[0]
         self.checklist: Checklist | None = None
         self._typing = False
+        self._warned = ""
 
     def compose(self) -> ComposeResult:
         yield Static("", id="top", markup=False)
@@ -71,7 +73,7 @@ class MainScreen(WizardScreen):
                 with ContentSwitcher(initial="questions", id="parts"):
                     yield Vertical(id="questions")
                     yield PlanPart()
-                    yield RunPart()
+                    yield RunPart({step.id: step.title for step in self.desk.steps})
                     yield ChecksPart()
         yield Static("", id="message", markup=False)
         yield KeyBar(self.KEYS)
@@ -157,7 +159,7 @@ class MainScreen(WizardScreen):
         await holder.mount(form)
         self.query_one(PlanPart).wait()
         if any(field.detect for field in step.fields):
-            self.wizard.background(lambda: self.desk.detected(step.fields), form.suggest)
+            self.background(lambda: self.desk.detected(step.fields), form.suggest)
 
     def show_section(self, section: str) -> None:
         """Turn to a part of the open step."""
@@ -183,7 +185,7 @@ class MainScreen(WizardScreen):
             if step_id == self.open_id:
                 part.complain(str(error))
 
-        self.wizard.background(lambda: self.desk.plan(step_id), land, fail)
+        self.background(lambda: self.desk.plan(step_id), land, fail)
 
     def show_checks(self) -> None:
         """Show the results that are known of the open step."""
@@ -194,10 +196,12 @@ class MainScreen(WizardScreen):
         elif not rows and self.checklist:
             seen = self.checklist.state(self.open_id).last_verified
             note = f"Last verified: {moment(seen)}. Press v to ask now."
-        self.query_one(ChecksPart).show(tuple(rows.values()), note)
+        width = max(30, self.query_one("#parts").size.width - 2)
+        self.query_one(ChecksPart).show(tuple(rows.values()), note, width)
 
     def focus_part(self) -> None:
         """Go into the part that is open."""
+        self._narrowly(in_pane=True)
         match self.section:
             case "Questions":
                 self.query_one(StepForm).first_field().focus()
@@ -252,7 +256,12 @@ class MainScreen(WizardScreen):
 
     def action_to_checklist(self) -> None:
         """Esc goes back to the checklist."""
+        self._narrowly(in_pane=False)
         self.query_one("#checklist").focus()
+
+    def _narrowly(self, *, in_pane: bool) -> None:
+        """On a narrow terminal there is room for one of the two."""
+        self.query_one("#desk").set_class(in_pane, "in-pane")
 
     # Saving answers
 
@@ -273,8 +282,15 @@ class MainScreen(WizardScreen):
             self.call_later(go)
             return
         if wrong := form.complaint:
-            self._show_wrong(*wrong)
+            if self._warned != wrong[0]:
+                self._warned = wrong[0]
+                self._show_wrong(*wrong)
+                return
+            # Told once, and the operator goes on: what cannot be saved is dropped.
+            self._warned = ""
+            self.call_later(self._drop, go)
             return
+        self._warned = ""
         for account, text in form.passwords().items():
             self.desk.keep_password(account, text)
         changes = form.changes()
@@ -290,12 +306,17 @@ class MainScreen(WizardScreen):
             self.show_section("Questions")
             self.say(str(error), "bad")
 
-        self.wizard.background(lambda: self.desk.save(changes), land, fail)
+        self.background(lambda: self.desk.save(changes), land, fail)
+
+    async def _drop(self, go: Callable[[], object]) -> None:
+        await self._new_form()
+        self.say("Not saved.", "bad")
+        self.call_later(go)
 
     def _show_wrong(self, text: str, box: FieldBox) -> None:
         self.show_section("Questions")
         box.judge()
-        self.say(f"Not saved: {text}", "bad")
+        self.say(f"Not saved: {text}. Once more leaves it as it was.", "bad")
         fields = [widget for widget in box.query("Input, Choice, Rows") if widget.focusable]
         if fields:
             fields[0].focus()
@@ -340,7 +361,7 @@ class MainScreen(WizardScreen):
             else:
                 self._ask_to_apply(plan)
 
-        self.wizard.background(lambda: self.desk.plan(step_id), land, self.complain)
+        self.background(lambda: self.desk.plan(step_id), land)
 
     def _ask_to_apply(self, plan: StepPlan) -> None:
         summaries = [
@@ -462,7 +483,7 @@ class MainScreen(WizardScreen):
                 lambda yes: self.wizard.begin("rollback", (step.id,)) if yes else None,
             )
 
-        self.wizard.background(lambda: self.desk.changes(step.id), land, self.complain)
+        self.background(lambda: self.desk.changes(step.id), land)
 
     def action_next(self) -> None:
         """Open the step to do next."""
@@ -496,6 +517,8 @@ class MainScreen(WizardScreen):
 
     def on_resize(self) -> None:
         self.wizard.show_top()
+        if self.section == "Checks":
+            self.call_after_refresh(self.show_checks)
 
     def on_descendant_focus(self) -> None:
         """Letters are text while one types: the key line says what works then."""

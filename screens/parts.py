@@ -11,12 +11,12 @@ from textual.content import Content
 from textual.widgets import Log, Static
 
 from screens.widgets import Row, Rows
-from screens.words import TONES, bar, check_lines, clock, wrapped
+from screens.words import TONES, bar, check_lines, clock, listed, wrapped
 from wizard.printable import printable
 from wizard.report import event_lines
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
     from textual.app import ComposeResult
@@ -143,8 +143,9 @@ class Progress:
 class RunPart(Vertical):
     """The run that goes on, or the last one: how far it is, what it did, the last words of its commands."""
 
-    def __init__(self) -> None:
+    def __init__(self, titles: Mapping[str, str]) -> None:
         super().__init__(id="run")
+        self._titles, self._kind = titles, ""
         self._tail: deque[str] = deque(maxlen=TAIL_LINES)
 
     def compose(self) -> ComposeResult:
@@ -166,13 +167,28 @@ class RunPart(Vertical):
     def add(self, events: Sequence[dict[str, Any]]) -> None:
         """Add what happened."""
         log = self.query_one("#run-log", Log)
-        width = max(30, log.size.width - 2)
+        width = max(30, log.size.width - 2) if log.size.width else 40
         lines: list[str] = []
         for event in events:
-            for line in event_lines(event):
+            for line in self._words(event):
                 lines += _folded(line, width)
         if lines:
             log.write_lines(lines)
+
+    def _words(self, event: dict[str, Any]) -> Iterator[str]:
+        """An event in words: those of the command line, but for what is done with other keys here."""
+        match event["event"]:
+            case "run.started":
+                self._kind = event["kind"]
+                yield f"Run {event['run']}: {event['kind']}. It goes on by itself if this terminal closes."
+            case "step.blocked":
+                names = listed(self._titles.get(needed, needed) for needed in event["blocked_by"])
+                yield f"{self._titles.get(event['step'], event['step'])} waits for {names}"
+            case "run.finished":
+                made = "1 change" if event["changed"] == 1 else f"{event['changed']} changes"
+                yield f"\n{event['status']}: {made} {'taken back' if self._kind == 'rollback' else 'made'}."
+            case _:
+                yield from event_lines(event)
 
     def tail(self, path: Path) -> None:
         """Show the end of what the commands say."""
@@ -200,10 +216,9 @@ class ChecksPart(VerticalScroll, can_focus=True):
     def __init__(self) -> None:
         super().__init__(Static("", id="check-lines", markup=False), id="checks")
 
-    def show(self, rows: Sequence[dict[str, Any]], note: str) -> None:
-        """Show results; those that want something come first."""
+    def show(self, rows: Sequence[dict[str, Any]], note: str, width: int) -> None:
+        """Show results in lines of this width; those that want something come first."""
         order = {"fail": 0, "warn": 1, "skip": 2, "pass": 3}
-        width = max(30, self.size.width - 2)
         parts: list[Content] = [Content(f"{note}\n")] if note else []
         for row in sorted(rows, key=lambda row: order[row["status"]]):
             title, *rest = check_lines(row, width)

@@ -127,6 +127,7 @@ class UsersBox(FieldBox):
         self.users: list[dict[str, Any]] = as_tables(answers)["users"]
         self._before = [dict(user) for user in self.users]
         self.typed: dict[str, str] = {}
+        self.keys: tuple[str, ...] = ()
 
     def compose(self) -> ComposeResult:
         yield Static(self.field.question, classes="question", markup=False)
@@ -135,9 +136,12 @@ class UsersBox(FieldBox):
 
     def _lines(self) -> Iterator[Row]:
         for user in self.users:
-            keys = f", {len(user['ssh_keys'])} key(s)" if user["ssh_keys"] else ""
-            password = ", password typed" if self.has_password(user["name"]) else ""
-            yield Row(f"{user['name']:<12} {user['role']:<6}{keys}{password}", user["name"])
+            facts = [user["role"]]
+            facts += [f"{len(user['ssh_keys'])} SSH key{'s' if len(user['ssh_keys']) > 1 else ''}"] * bool(
+                user["ssh_keys"]
+            )
+            facts += ["password typed"] * self.has_password(user["name"])
+            yield Row(f"{user['name']:<12} {', '.join(facts)}", user["name"])
         yield Row("+ add a user (Enter)", ADD, "accent")
 
     def has_password(self, name: str) -> bool:
@@ -161,7 +165,7 @@ class UsersBox(FieldBox):
         """Open the entry of a user, or an empty one."""
         event.stop()
         at = next((at for at, user in enumerate(self.users) if user["name"] == event.row.id), len(self.users))
-        user: dict[str, Any] = {"name": "", "role": "mail", "ssh_keys": [], "password_file": ""}
+        user = self._newcomer()
         if at < len(self.users):
             user = self.users[at]
         others = [other["name"] for other in self.users if other is not user]
@@ -171,6 +175,12 @@ class UsersBox(FieldBox):
                 self._take(at, result)
 
         self.app.push_screen(UserForm(dict(user), others, has_password=self.has_password(user["name"])), take)
+
+    def _newcomer(self) -> dict[str, Any]:
+        """An empty entry. The first is the administrator, who logs in with the key that root was reached with."""
+        if any(user["role"] == "admin" for user in self.users):
+            return {"name": "", "role": "mail", "ssh_keys": [], "password_file": ""}
+        return {"name": "", "role": "admin", "ssh_keys": list(self.keys), "password_file": ""}
 
     def _take(self, at: int, result: dict[str, Any]) -> None:
         if result.get("remove"):
@@ -264,6 +274,8 @@ class StepForm(VerticalScroll, can_focus=False):
     def suggest(self, found: Mapping[str, str]) -> None:
         """Show what the machine itself suggests."""
         for box in self.boxes:
+            if isinstance(box, UsersBox):
+                box.keys = tuple(found.get(box.field.key, "").splitlines())
             box.suggest(found.get(box.field.key, ""))
 
     def first_field(self) -> Widget:

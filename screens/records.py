@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 # Seconds between two looks at DNS: soon at first, then less and less often. It is the world's servers that are asked.
 POLL_FIRST, POLL_MORE, POLL_MOST = 3.0, 1.5, 30.0
 FORMS = ("one line", "in quoted pieces", "as a line of a zone file")
+# Longer host names are cut in the list; they stand whole below it.
+LONGEST_HOST = 20
 # The steps whose checks come true when the records are live.
 WATCHED = ("dns", "ptr")
 
@@ -63,7 +65,7 @@ class RecordsScreen(SubScreen):
 
     def on_mount(self) -> None:
         self.query_one(Rows).focus()
-        self.wizard.background(self._read, self._show, self._fail)
+        self.background(self._read, self._show)
 
     def _read(self) -> tuple[PublishedRecord, ...]:
         with self.desk.context() as context:
@@ -73,9 +75,6 @@ class RecordsScreen(SubScreen):
         self.sheet = sheet
         self._draw()
         self._look()
-
-    def _fail(self, error: Exception) -> None:
-        self.say(str(error), "bad")
 
     # The live column
 
@@ -89,12 +88,10 @@ class RecordsScreen(SubScreen):
                 sheet = records.sheet(context)
                 return sheet, records.live(context, sheet)
 
-        self.wizard.background(ask, self._take, self._fail)
+        self.background(ask, self._take)
 
     def _take(self, found: tuple[tuple[PublishedRecord, ...], dict[PublishedRecord, Live]]) -> None:
         self._looking = False
-        if not self.is_mounted:
-            return
         before = self._missing()
         self.sheet, self.live = found
         self._draw()
@@ -119,7 +116,9 @@ class RecordsScreen(SubScreen):
         rows = self.query_one(Rows)
         rows.show(tuple(self._rows()))
         states = [self._state(record) for record in self.sheet]
-        counts = [f"{states.count(word)} {word}" for word in ("published", "wrong", "missing") if word in states]
+        counts = [
+            f"{states.count(word)} {word}" for word in ("published", "wrong", "missing", "unknown") if word in states
+        ]
         said = ", ".join(counts) if self.live else "looking what the world sees …"
         self.query_one("#records-head", Static).update(
             Content(f" {len(self.sheet)} records: {said}. It looks again by itself.")
@@ -128,7 +127,7 @@ class RecordsScreen(SubScreen):
 
     def _rows(self) -> Iterator[Row]:
         place = None
-        width = max((len(record.host) for record in self.sheet), default=1)
+        width = min(LONGEST_HOST, max((len(record.host) for record in self.sheet), default=1))
         for number, record in enumerate(self.sheet):
             if record.zone != place:
                 place = record.zone
@@ -136,7 +135,7 @@ class RecordsScreen(SubScreen):
             state = self._state(record)
             value = record.value or NOT_MADE
             priority = "" if record.priority is None else f"{record.priority} "
-            text = f"{GLYPHS[state]} {state:<9} {record.type:<4} {record.host:<{width}}  {priority}{value}"
+            text = f"{GLYPHS[state]} {state:<9} {record.type:<4} {fitted(record.host, width)}  {priority}{value}"
             yield Row(printable(text), str(number), TONES[state])
 
     @property
@@ -214,6 +213,11 @@ class RecordsScreen(SubScreen):
     def _sheet_text(self) -> str:
         table, zone = records.as_table(self.sheet), records.as_zone(self.sheet)
         return f"{table}\nThe same as lines of a zone file:\n\n{zone}"
+
+
+def fitted(text: str, width: int) -> str:
+    """A text cut or filled to a width."""
+    return text.ljust(width) if len(text) <= width else f"{text[: width - 1]}…"
 
 
 def place_of(record: PublishedRecord) -> str:

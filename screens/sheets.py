@@ -54,7 +54,7 @@ class HomeScreen(SubScreen):
             with self.desk.context() as context:
                 return home_folder.files(context)
 
-        self.wizard.background(read, self._show, lambda error: self.say(str(error), "bad"))
+        self.background(read, self._show)
 
     def _show(self, files: dict[str, bytes]) -> None:
         self._files = files
@@ -81,7 +81,7 @@ class HomeScreen(SubScreen):
         def said(folder: str) -> None:
             self.say(f"Saved. At home: scp -r root@{self.wizard.answers.relay.hostname}:{folder} .", "good")
 
-        self.wizard.background(write, said, lambda error: self.say(str(error), "bad"))
+        self.background(write, said)
 
 
 class MailTestScreen(SubScreen):

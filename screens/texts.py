@@ -96,10 +96,9 @@ def page(screen: SubScreen, text: str) -> None:
 
 def save(screen: SubScreen, name: str, text: str) -> None:
     """Save a text beside the operator's own files."""
-    screen.wizard.background(
+    screen.background(
         lambda: screen.desk.export(f"relay-wizard-{name}", text),
         lambda path: screen.say(f"Saved as {path}", "good"),
-        lambda error: screen.say(str(error), "bad"),
     )
 
 

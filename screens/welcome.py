@@ -74,10 +74,10 @@ class WelcomeScreen(SubScreen):
                 list(run_checks(engine.look, [(step, check) for check in checks], found.append))
             return found[0] if found else None
 
-        self.wizard.background(ask, self._show, lambda error: self.say(str(error), "bad"))
+        self.background(ask, self._show)
 
     def _show(self, result: CheckResult | None) -> None:
-        if result is None or not self.is_mounted:
+        if result is None:
             return
         row = result.as_json()
         self._ticket = row["do"]

@@ -79,6 +79,27 @@ class Say(Operation):
         host.write(self.marker, b"done\n")
 
 
+@dataclass(frozen=True)
+class Hold(Operation):
+    """Takes until the test lets go."""
+
+    until: threading.Event
+
+    @property
+    def id(self) -> str:
+        return "hold"
+
+    @property
+    def summary(self) -> str:
+        return "take a while"
+
+    def diff(self, host: Host) -> Change | None:
+        return None if self.until.is_set() else Change(self.summary)
+
+    def apply(self, host: Host) -> None:
+        self.until.wait(30)
+
+
 @dataclass
 class Demo:
     """What the pretend machine is made of.
@@ -87,12 +108,14 @@ class Demo:
         root: prefix of the files that steps write; "" for a FakeHost.
         chatter: lines of output of each step's command (0: no command), with `pause` seconds between them.
         broken: ids of steps whose check fails.
+        hold: applying waits for it, when there is one.
     """
 
     root: str = ""
     chatter: int = 0
     pause: float = 0.0
     broken: set[str] = field(default_factory=set)
+    hold: threading.Event | None = None
 
     def steps(self) -> tuple[Step, ...]:
         return tuple(self._step(step) for step in STEPS)
@@ -115,7 +138,7 @@ class Demo:
     def _plan(self, step: Step, context: Context) -> list[Operation]:
         if step.id in {"preflight", "clients"}:
             return []
-        found: list[Operation] = []
+        found: list[Operation] = [Hold(self.hold)] if self.hold else []
         if self.chatter:
             found.append(Say(step.id, self.chatter, self.pause, f"{self.root}/var/demo/{step.id}"))
         return [*found, WriteFile(self._path(step), self._content(step, context), check_candidate=())]

@@ -99,7 +99,12 @@ STEP = Step(
     "Block lists are tested before they are believed: a refusal is not a listing.",
     checks=checks,
     fields=(
-        Field("relay.ipv4", "What is the server's public IPv4 address?", "Empty: it is found by itself."),
+        Field(
+            "relay.ipv4",
+            "What is the server's public IPv4 address?",
+            "Empty: it is found by itself.",
+            lambda context: context.facts.source_ipv4,
+        ),
         Field("relay.ipv6", "And its IPv6 address?", "Empty: mail goes over IPv4 only, which is simpler and enough."),
     ),
     needs=(),

@@ -21,6 +21,7 @@ from wizard.operations.users import (
     primary_group,
 )
 from wizard.step import HARDEN, Field, Step
+from wizard.values import ssh_key
 
 if TYPE_CHECKING:
     from wizard.answers import User
@@ -127,6 +128,20 @@ def mail_login_checks(context: Context, step: str, name: str, password_file: str
     ]
 
 
+def roots_keys(context: Context) -> str:
+    """The keys that root is reached with now, one a line: the administrator will want the same."""
+    text = (context.host.read("/root/.ssh/authorized_keys") or b"").decode(errors="replace")
+    return "\n".join(line.strip() for line in text.splitlines() if _is_key(line))
+
+
+def _is_key(line: str) -> bool:
+    try:
+        ssh_key(line)
+    except ValueError:
+        return False
+    return True
+
+
 def _word(name: str) -> str:
     return name.replace("-", "_")
 
@@ -143,7 +158,10 @@ STEP = Step(
     checks=checks,
     fields=(
         Field(
-            "users", "Who uses this server?", 'Role "admin" gets a shell and sudo, role "mail" sends mail on port 465.'
+            "users",
+            "Who uses this server?",
+            'Add yourself as "admin" (a shell and sudo), then a "mail" user for each person who sends mail.',
+            roots_keys,
         ),
     ),
     requires=("preflight",),

@@ -1,0 +1,203 @@
+"""The whole way by keyboard at 80x24: first screen, questions, plan, apply, records, mail test, undo."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from tests.screens.demo import ANSWERS, Demo
+from tests.screens.operator import Operator, at_the_desk
+
+KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJ0kqCyYyUJx0m9yLq5bOV8mQe4w3gNw9k7h8m1n2o3p you@laptop"
+
+
+async def apply_open_step(operator: Operator) -> None:
+    await operator.press("a")
+    await operator.until("Apply (y)")
+    await operator.press("y")
+
+
+async def test_from_the_first_screen_to_a_verified_relay(tmp_path: Path) -> None:
+    async with at_the_desk(tmp_path, begun=False) as operator:
+        operator.host.put("/root/.ssh/authorized_keys", f"{KEY}\n")
+        await operator.until("Mail can leave this server")
+        assert "Nothing is changed before you have seen it" in operator.seen
+        await operator.press("enter")
+
+        await operator.until("Can this server send mail?")
+        await operator.press("v")
+        await operator.until(lambda: operator.status("preflight") == "verified")
+
+        await operator.open("Host name", by_arrows=True)
+        await operator.type("brightmail.example")
+        await operator.until("mail.brightmail.example")
+        await operator.press("enter", "enter", "enter")
+        await operator.until("[2 Plan]")
+        await operator.until("create /etc/demo/hostname.conf")
+        assert operator.desk.answers().relay.hostname == "mail.brightmail.example"
+
+        await operator.open("Users", by_arrows=True)
+        await operator.until(lambda: operator.wizard.main.form and operator.wizard.main.form.boxes[0].keys)  # type: ignore[attr-defined]
+        await operator.press("enter")
+        await operator.until("Login name")
+        await operator.type("you")
+        assert "ssh-ed25519" in operator.seen
+        await operator.press("ctrl+s")
+        await operator.until("admin, 1 SSH key")
+        await operator.press("end", "enter")
+        await operator.until("Login name")
+        await operator.type("anna")
+        await operator.press("tab", "tab", "tab")
+        await operator.type("correct horse")
+        await operator.press("tab")
+        await operator.type("correct horse")
+        await operator.press("ctrl+s")
+        await operator.until("mail, password typed")
+
+        await operator.open("The way home", by_arrows=True)
+        await operator.type("hearth.example")
+        await operator.press("tab")
+        await operator.type("198.51.100.80")
+        await operator.open("Home server", by_arrows=True)
+        await operator.press("tab")
+        await operator.type("battery staple")
+        await operator.press("tab")
+        await operator.type("battery staple")
+        await operator.press("escape", "A")
+        await operator.until("Apply all that is left?")
+        await operator.press("y")
+        await operator.until("waiting")
+        await operator.until("r shows the records")
+        assert operator.status("dns") == "applied"
+        assert operator.status("postfix") == "blocked"
+
+        await operator.press("r")
+        await operator.until("missing")
+        for step in ("dns", "ptr"):
+            operator.host.put(f"/world/{step}", "yes")
+        await operator.press("escape")
+        await operator.press("n")
+        await operator.until("DNS records: the world sees it")
+        await operator.press("v")
+        await operator.until(lambda: operator.status("dns") == "verified")
+        await operator.press("escape", "A", "y")
+        await operator.until(lambda: operator.status("mail_test") == "verified")
+        await operator.until("Done and verified")
+
+        await operator.press("n")
+        await operator.until("Everything is done")
+        assert operator.wizard.desk.passwords["anna"].reveal() == "correct horse"
+        assert operator.wizard.desk.passwords["home"].reveal() == "battery staple"
+
+
+async def test_a_step_is_seen_confirmed_made_verified_and_taken_back(tmp_path: Path) -> None:
+    async with at_the_desk(tmp_path, ANSWERS) as operator:
+        await operator.press("escape", "v")
+        await operator.until(lambda: operator.status("preflight") == "verified")
+        await operator.open("Clock")
+        await operator.press("escape", "2")
+        await operator.until("+ create /etc/demo/clock.conf")
+        await operator.press("d")
+        await operator.until("+relay.timezone = Etc/UTC")
+        await operator.press("escape", "a")
+        await operator.until("make 1 change?")
+        await operator.press("n")
+        assert "/etc/demo/clock.conf" not in operator.host.files
+        await apply_open_step(operator)
+        await operator.until("Done and verified")
+        assert "Etc/UTC" in operator.host.text("/etc/demo/clock.conf")
+        await operator.press("u")
+        await operator.until("Take back what")
+        await operator.press("y")
+        await operator.until("Taken back.")
+        assert "/etc/demo/clock.conf" not in operator.host.files
+        assert operator.status("clock") == "ready"
+
+
+async def test_a_failed_check_reads_as_asked_got_want_do(tmp_path: Path) -> None:
+    async with at_the_desk(tmp_path, ANSWERS, Demo(broken={"preflight"})) as operator:
+        await operator.press("v")
+        await operator.until("✗ fail")
+        seen = await operator.until("Mend it, then press v.")
+        # Outside text is neither markup nor escape sequences.
+        assert "[red]broken[/red]" in seen
+        assert "\\x1b[31m" in seen
+        words = [line for line in seen.splitlines() if any(f" {w} " in line for w in ("asked", "got", "want", "do"))]
+        assert len(words) >= 4
+
+
+async def test_what_waits_for_others_says_for_which(tmp_path: Path) -> None:
+    async with at_the_desk(tmp_path, ANSWERS) as operator:
+        await operator.open("Postfix")
+        await operator.until("blocked: needs first: Certificate, Host")
+        await operator.press("escape", "a")
+        await operator.until("Postfix needs first")
+
+
+async def test_a_missing_answer_opens_its_question(tmp_path: Path) -> None:
+    async with at_the_desk(tmp_path) as operator:
+        await operator.press("v")
+        await operator.until(lambda: operator.status("preflight") == "verified")
+        await operator.press("escape", "A", "y")
+        await operator.until("relay.domain: it is missing")
+        assert operator.wizard.main.section == "Questions"
+        await operator.press("escape", "r")
+        await operator.until("the records need the domain first")
+
+
+async def test_the_sheets_can_be_read_and_saved(tmp_path: Path) -> None:
+    async with at_the_desk(tmp_path, ANSWERS) as operator:
+        await operator.press("escape", "r")
+        await operator.until("At the registrar of brightmail.example")
+        await operator.until("missing")
+        await operator.press("down", "f")
+        await operator.until("in quoted pieces")
+        await operator.press("s")
+        await operator.until("Saved as")
+        assert "v=spf1 a -all" in (tmp_path / "relay-wizard-dns-records.txt").read_text()
+        await operator.press("escape", "h")
+        await operator.until("setup.sh")
+        await operator.press("enter")
+        await operator.until("README.md")
+        await operator.press("escape", "s")
+        await operator.until("Saved. At home: scp")
+        assert (tmp_path / "relay-wizard-home" / "setup.sh").exists()
+        await operator.press("escape", "c")
+        await operator.until("There are no mail users")
+        await operator.press("escape", "question_mark")
+        await operator.until("marks the one to do next")
+        await operator.press("end")
+        await operator.until("relay-wizard --help")
+
+
+async def test_pasted_headers_are_explained(tmp_path: Path) -> None:
+    async with at_the_desk(tmp_path, ANSWERS) as operator:
+        await operator.press("escape", "m")
+        await operator.until("Paste the headers")
+        await operator.press("tab")
+        await operator.type("Authentication-Results: mx.bigmail.example;")
+        await operator.press("enter", "space")
+        await operator.type("spf=fail smtp.mailfrom=brightmail.example")
+        await operator.until("spf=fail for brightmail.example: the sending address is not in the SPF")
+
+
+async def test_the_palette_has_the_verbs_and_no_screenshot(tmp_path: Path) -> None:
+    async with at_the_desk(tmp_path, ANSWERS) as operator:
+        names = {command.title for command in operator.wizard.get_system_commands(operator.wizard.screen)}
+        assert {"Apply (a)", "Verify (v)", "Records (r)", "Look (t)", "Help (?)"} <= names
+        assert not any("screenshot" in name.lower() for name in names)
+        await operator.press("escape", "ctrl+p")
+        await operator.type("records")
+        await operator.press("enter")
+        await operator.until("DNS records to publish")
+
+
+async def test_the_run_of_somebody_else_is_not_disturbed(tmp_path: Path) -> None:
+    async with at_the_desk(tmp_path, ANSWERS) as operator:
+        await operator.press("v")
+        await operator.until(lambda: operator.status("preflight") == "verified")
+        with operator.desk.engine() as engine, engine.store.lock():
+            await operator.open("Clock")
+            await operator.press("escape", "a")
+            await operator.until("Apply (y)")
+            await operator.press("y")
+            await operator.until("Another run is going on")
