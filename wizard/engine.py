@@ -79,9 +79,13 @@ class Outcome:
 
     steps: dict[str, str] = field(default_factory=dict)
     changed: int = 0
-    failed: bool = False
     operation_failed: bool = False
     waiting: bool = False
+
+    @property
+    def failed(self) -> bool:
+        """True when a step is not what it should be, and nothing outside will mend it."""
+        return "failed" in self.steps.values()
 
     @property
     def status(self) -> str:
@@ -236,6 +240,7 @@ class _Applying:
     packages_failed: OperationFailed | None = None
     packages_done: bool = False
     hopeless: set[str] = field(default_factory=set)
+    failed_at: dict[str, int] = field(default_factory=dict)
 
     def go(self) -> Outcome:
         until = self.host.monotonic() + self.wait
@@ -254,10 +259,29 @@ class _Applying:
         for step in self.chosen:
             if self.outcome.steps.get(step.id) in {None, "applied", "blocked"}:
                 self.outcome.steps[step.id] = self._step(step)
+        if self._mended():
+            self.hopeless.clear()
+            self._pass()
+
+    def _mended(self) -> bool:
+        """Ask once more about steps that failed before a later step mended what they stand on.
+
+        Postfix answers 451 while a milter is down, say, and the milter belongs to a later step.
+        """
+        mended = False
+        for step in self.chosen:
+            if step.id in self.failed_at and self.failed_at[step.id] < self.outcome.changed:
+                del self.failed_at[step.id]
+                status = self._judge(step)
+                self.outcome.steps[step.id] = status
+                self.emit({"event": "step.finished", "step": step.id, "status": status})
+                mended |= status != "failed"
+        return mended
 
     def _step(self, step: Step) -> str:
         blockers = tuple(needed for needed in step.requires if not self._stands(needed))
-        if blockers:
+        # What was verified once is put right again whatever is broken before it: that may be the very mend.
+        if blockers and not self._stood_once(step):
             return self._blocked(step, blockers)
         first = step.id not in self.outcome.steps or self.outcome.steps[step.id] == "blocked"
         if first:
@@ -279,6 +303,10 @@ class _Applying:
         if first or status != "applied":
             self.emit({"event": "step.finished", "step": step.id, "status": status})
         return status
+
+    def _stood_once(self, step: Step) -> bool:
+        seen = self.engine.store.observations().get(step.id)
+        return seen is not None and seen.verified_at is not None
 
     def _remember_failure(self, step: Step) -> None:
         self.engine.store.observe(step.id, "failed", self.engine.now(), 1)
@@ -440,7 +468,7 @@ class _Applying:
             self.engine.store.observe(step.id, "verified", self.engine.now(), 0)
             return "verified"
         if inside:
-            self.outcome.failed = True
+            self.failed_at[step.id] = self.outcome.changed
             self.engine.store.observe(step.id, "failed", self.engine.now(), 0)
             return "failed"
         self.outcome.waiting = True

@@ -192,6 +192,22 @@ def test_a_service_hears_of_what_a_killed_run_wrote(tmp_path: Path) -> None:
     assert world.host.ran == []
 
 
+def test_what_a_later_step_mends_is_judged_again(tmp_path: Path) -> None:
+    def leans_on_b(_context: Context) -> list[Check]:
+        return [Check("a.b", "b is there", has_file("/etc/b", "B"))]
+
+    leaning = Step(id="a", title="a", group="g", why="", checks=leans_on_b)
+    world = World(tmp_path, (leaning, step("b", "a", content="B"), step("c", "a", content="C")))
+    first = world.apply()
+    assert (first.exit, first.steps) == (1, {"a": "failed", "b": "blocked", "c": "blocked"}), "b was never set up"
+    world.host.put("/etc/b", "B")
+    assert world.apply("a", "b").exit == 0
+    world.host.remove("/etc/b")
+    mended = world.apply()
+    assert (mended.exit, mended.changed) == (0, 2)
+    assert mended.steps == {"a": "verified", "b": "verified", "c": "verified"}
+
+
 def test_a_hand_edit_is_drift_until_it_is_put_right(tmp_path: Path) -> None:
     world = World(tmp_path, (step("a", content="A"),))
     world.apply()
