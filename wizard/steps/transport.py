@@ -67,8 +67,8 @@ def asked(home: Home, reads: tuple[str, ...]) -> tuple[Operation, ...]:
                 (HOME_RECIPIENTS, f"check_recipient_access texthash:{ASKED}"),
                 ("unverified_recipient_reject_code", "550"),
                 # A "no" is forgotten soon: it may only have meant that home was off. A "yes" is kept for weeks.
-                ("address_verify_negative_expire_time", "2m"),
-                ("address_verify_negative_refresh_time", "1m"),
+                ("address_verify_negative_expire_time", "1m"),
+                ("address_verify_negative_refresh_time", "15s"),
                 # Else strangers would read home's own words, and with them its address.
                 ("unverified_recipient_reject_reason", "not accepted by the mail server of this domain"),
             ),
