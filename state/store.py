@@ -7,6 +7,7 @@ was before the wizard first wrote it. It knows nothing of steps or operations: t
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import json
 import os
@@ -25,6 +26,10 @@ DATABASE = "state.sqlite3"
 
 class StoreError(Exception):
     """The store cannot be used; the text says why and what to do."""
+
+
+class StoreFullError(StoreError):
+    """There is no room for the store; the text says what to do."""
 
 
 class Locked(Exception):  # noqa: N818 - it says what is, and no error happened
@@ -125,7 +130,7 @@ class Store:
             create: False opens an empty store in memory when there is none, so that looking leaves no trace.
 
         Raises:
-            StoreError: when it is damaged, from a newer version, or cannot be read.
+            StoreError: when it is damaged, from a newer version, cannot be read, or has no room.
         """
         path = folder / DATABASE
         try:
@@ -136,9 +141,7 @@ class Store:
             os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
             return cls(_connect(str(path)), folder)
         except (OSError, sqlite3.Error) as error:
-            raise StoreError(
-                f"open the state in {folder}: {error}. Run as root (sudo), or name another folder with --state."
-            ) from error
+            raise _unusable(folder, error) from error
 
     def close(self) -> None:
         """Close it."""
@@ -252,7 +255,7 @@ class Store:
         """Note that the services know of all that a step has changed."""
         with self._connection as connection:
             connection.execute(
-                "UPDATE changes SET state = 'done' WHERE step = ? AND state IN ('intended', 'made')", (step,)
+                "UPDATE changes SET state = 'done' WHERE step = ? AND state IN ('intended', 'made', 'failed')", (step,)
             )
 
     def changes(self, step: str | None = None) -> list[Done]:
@@ -349,6 +352,15 @@ def _snapshot(row: tuple[Any, ...]) -> Snapshot:
     path, kind, content, mode, owner, group, target, parents, before_print, after_print, after_content = row
     image = Image(path, kind, content, mode, owner, group, target, tuple(json.loads(parents)))
     return Snapshot(image, before_print, after_print, after_content)
+
+
+def _unusable(folder: Path, error: OSError | sqlite3.Error) -> StoreError:
+    full = getattr(error, "errno", None) == errno.ENOSPC or getattr(error, "sqlite_errorname", "") == "SQLITE_FULL"
+    if full:
+        return StoreFullError(
+            f"open the state in {folder}: {error}. The disk is full. Look with: df -h {folder}   and make room."
+        )
+    return StoreError(f"open the state in {folder}: {error}. Run as root (sudo), or name another folder with --state.")
 
 
 def _connect(path: str) -> sqlite3.Connection:

@@ -241,6 +241,7 @@ class _Applying:
     packages_done: bool = False
     hopeless: set[str] = field(default_factory=set)
     failed_at: dict[str, int] = field(default_factory=dict)
+    asked_at: dict[str, int] = field(default_factory=dict)
 
     def go(self) -> Outcome:
         until = self.host.monotonic() + self.wait
@@ -323,17 +324,29 @@ class _Applying:
 
     def _stands(self, step_id: str) -> bool:
         """Whether a step that others need is verified: in this run, or asked now when it is not part of it."""
-        if step_id in self.outcome.steps:
+        asked_before_a_change = self.asked_at.get(step_id, self.outcome.changed) != self.outcome.changed
+        if step_id in self.outcome.steps and not asked_before_a_change:
             return self.outcome.steps[step_id] in {"verified", "skipped"}
         step = self.engine.step(step_id)
         if step.skip(self.engine.answers):
             self.outcome.steps[step_id] = "skipped"
             return True
-        well = not any(result.failed for result in self.engine.verify([step]))
-        # Remembered for this pass only: a later one asks again.
-        if well:
+        wrong = [result for result in self.engine.verify([step]) if result.failed]
+        if not wrong:
             self.outcome.steps[step_id] = "verified"
-        return well
+            self.hopeless.discard(step_id)
+        elif not all(result.check.outside for result in wrong):
+            self._missing(step_id, wrong)
+        # What only the world can mend is not remembered: a later pass asks again.
+        return not wrong
+
+    def _missing(self, step_id: str, wrong: Sequence[CheckResult]) -> None:
+        """A step that others need does not stand, is no part of this run, and will not come by waiting."""
+        self.asked_at[step_id] = self.outcome.changed
+        self.outcome.steps[step_id] = "failed"
+        self.hopeless.add(step_id)
+        for result in wrong:
+            self.emit({"event": "check.finished", **result.as_json()})
 
     def _apply_step(self, step: Step, *, first: bool) -> str:
         context = self.engine.context(self.host)
@@ -347,28 +360,32 @@ class _Applying:
     def _operate(self, step: Step, context: Context) -> None:
         """Apply what differs, then let the services that read it know, once."""
         # What a killed run wrote and nobody has read yet counts as changed by this one.
-        unread = [change for change in self.engine.store.changes(step.id) if change.state in {"intended", "made"}]
-        notify = dict.fromkeys(name for change in unread for name in change.record["notify"])
-        restart = dict.fromkeys(name for change in unread for name in change.record["restart"])
-        changed = 0
+        states = {"intended", "made", "failed"}
+        unread = [change.record for change in self.engine.store.changes(step.id) if change.state in states]
+        notify = dict.fromkeys(name for record in unread for name in record["notify"])
+        restart = dict.fromkeys(name for record in unread for name in record["restart"])
+        changed = False
         try:
             for operation in step.plan(context):
                 change = self._operation(step, operation)
                 if change is None:
                     continue
-                changed += 1
+                changed = True
                 notify |= dict.fromkeys(change.notify)
                 restart |= dict.fromkeys(change.restart)
                 if isinstance(operation, RunService):
                     # It was started just now, with everything before it already in place.
                     notify.pop(operation.name, None)
                     restart.pop(operation.name, None)
-        finally:
-            if notify or restart:
-                reload_services(self.host, tuple(notify), tuple(restart))
+        except OperationFailed:
+            # What was done stays done, so those who read it shall know.
+            reload_services(self.host, tuple(notify), tuple(restart))
+            raise
+        reload_services(self.host, tuple(notify), tuple(restart))
+        if unread or changed:
             self.engine.store.close_changes(step.id)
-            if changed:
-                self.engine.store.observe(step.id, "applied", self.engine.now(), 0)
+        if changed:
+            self.engine.store.observe(step.id, "applied", self.engine.now(), 0)
 
     def _operation(self, step: Step, operation: Operation) -> Change | None:
         if isinstance(operation, InstallPackages):
@@ -396,7 +413,7 @@ class _Applying:
     def _finished(self, names: dict[str, str], change: Change, status: str, start: float) -> None:
         ms = round((self.host.monotonic() - start) * 1000)
         event = {"event": "operation.finished", **names, "summary": change.summary, "status": status, "ms": ms}
-        if change.kept:
+        if change.kept and status == "changed":
             event["kept"] = change.kept
         self.emit(event)
 
