@@ -6,6 +6,7 @@ it is in memory; the terminal suite uses real files in a temporary folder, so th
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 import threading
@@ -22,10 +23,10 @@ from wizard.answers import as_tables, parse
 from wizard.check import Check, Finding, Severity, failed, passed, warned
 from wizard.engine import Engine
 from wizard.fact import Context
-from wizard.host import DnsReply, Host
+from wizard.host import DnsReply, DryRunHost, Host, LocalHost
 from wizard.operation import Change, Operation, OperationFailed
 from wizard.operations.files import WriteFile
-from wizard.secret import Secret
+from wizard.secret import Redactor, Secret
 from wizard.step import Step
 from wizard.steps import STEPS
 
@@ -76,6 +77,29 @@ class Say(Operation):
         done = host.run([sys.executable, "-c", script])
         if not done.ok:
             raise OperationFailed("install", done.complaint, "look at the log")
+        host.write(self.marker, b"done\n")
+
+
+@dataclass(frozen=True)
+class Whisper(Operation):
+    """Hands a password to a command on standard input, which prints it as a careless one would."""
+
+    secret: Secret
+    marker: str
+
+    @property
+    def id(self) -> str:
+        return "whisper"
+
+    @property
+    def summary(self) -> str:
+        return "set the password"
+
+    def diff(self, host: Host) -> Change | None:
+        return None if host.stat(self.marker) else Change(self.summary)
+
+    def apply(self, host: Host) -> None:
+        host.run(["sh", "-c", "cat; sleep 2"], stdin=self.secret.reveal().encode())
         host.write(self.marker, b"done\n")
 
 
@@ -141,6 +165,8 @@ class Demo:
         found: list[Operation] = [Hold(self.hold)] if self.hold else []
         if self.chatter:
             found.append(Say(step.id, self.chatter, self.pause, f"{self.root}/var/demo/{step.id}"))
+        if step.id == "root_password" and (secret := context.password("root", "")) is not None:
+            found.append(Whisper(secret, f"{self.root}/var/demo/whispered"))
         return [*found, WriteFile(self._path(step), self._content(step, context), check_candidate=())]
 
     def _checks(self, step: Step, context: Context) -> list[Check]:
@@ -240,3 +266,77 @@ def fake_desk(
         if answers is not None:
             engine.store.save_answers(as_tables(parse(answers)))
     return desk, host
+
+
+# The same on real files below a folder, with runs in processes of their own: for the terminal suite and to look at.
+
+
+@dataclass(frozen=True)
+class Show:
+    """A demonstration in a folder: `python -m tests.screens.demo wizard FOLDER [LINES [PAUSE]]`."""
+
+    folder: Path
+    lines: int = 0
+    pause: float = 0.0
+
+    @property
+    def state(self) -> Path:
+        return self.folder / "state"
+
+    def steps(self) -> tuple[Step, ...]:
+        return Demo(f"{self.folder}/root", self.lines, self.pause).steps()
+
+    def desk(self) -> Desk:
+        (self.folder / "root/etc/demo").mkdir(parents=True, exist_ok=True)
+        (self.folder / "root/var/demo").mkdir(parents=True, exist_ok=True)
+        redactor = Redactor()
+        desk = Desk(self.state, self.steps(), DryRunHost(redactor=redactor), self.launch, exports=self.folder)
+        desk.redactor = redactor
+        with desk.engine() as engine:
+            if engine.store.answers() is None:
+                engine.store.save_answers(as_tables(parse(ANSWERS)))
+        return desk
+
+    def launch(self, store: Store, request: dict[str, Any], passwords: Mapping[str, Secret], at: str) -> int:
+        """As `detached.start` does where there is no systemd."""
+        with store.lock():
+            run = store.add_run(request, at)
+            folder = store.run_folder(run)
+        if passwords:
+            words = json.dumps({account: secret.reveal() for account, secret in passwords.items()})
+            (folder / "passwords").write_text(words)
+        argv = [sys.executable, "-m", "tests.screens.demo", "run", str(self.folder), str(self.lines), str(self.pause)]
+        os.posix_spawn(sys.executable, [*argv, str(run)], os.environ, setsid=True, file_actions=QUIET)
+        return run
+
+    def work(self, run: int) -> None:
+        from wizard import detached
+
+        redactor = Redactor()
+        store = Store.open(self.state)
+        host = LocalHost(store.run_folder(run) / "output.log", redactor)
+        with store.lock():
+            store.begin_run(run, os.getpid())
+            passwords = detached.take_passwords(store, host, run)
+            engine = Engine(
+                self.steps(), store, DryRunHost(redactor=redactor), parse(store.answers() or {}), "", passwords
+            )
+            work(engine, host, run, store.run(run).request)
+
+
+QUIET = [(os.POSIX_SPAWN_OPEN, fd, os.devnull, os.O_RDWR, 0) for fd in (0, 1, 2)]
+
+
+def main(words: list[str]) -> int:
+    kind, folder, *rest = words
+    show = Show(Path(folder), *([int(rest[0])] if rest else []), *([float(rest[1])] if len(rest) > 1 else []))
+    if kind == "run":
+        show.work(int(rest[2]))
+        return 0
+    from screens import app
+
+    return app.show(show.desk())
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -98,3 +98,4 @@ async def at_the_desk(
         operator = Operator(wizard, pilot, host, made)
         await operator.until(lambda: wizard.main.checklist is not None and wizard.main.open_id)
         yield operator
+        await operator.leave()

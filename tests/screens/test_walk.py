@@ -23,7 +23,7 @@ async def test_from_the_first_screen_to_a_verified_relay(tmp_path: Path) -> None
         assert "Nothing is changed before you have seen it" in operator.seen
         await operator.press("enter")
 
-        await operator.until("Can this server send mail?")
+        await operator.until("Before you begin")
         await operator.press("v")
         await operator.until(lambda: operator.status("preflight") == "verified")
 

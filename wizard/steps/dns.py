@@ -99,8 +99,6 @@ STEP = Step(
     plan=plan,
     checks=checks,
     fields=(
-        Field("relay.domain", "Which domain does the relay send for?", "It is yours, at any registrar."),
-        Field("relay.hostname", "What is the mail host called?", "Usually mail.DOMAIN."),
         Field("spf.policy", "What shall receivers do with mail from elsewhere?", "-all: refuse it; ~all: mark it."),
         Field("dkim.selector", "What is the signing key called?", "A date such as s2026 makes a later change easy."),
         Field("dmarc.policy", "And with mail that fails both SPF and DKIM?", "Begin with none and read the reports."),

@@ -91,7 +91,7 @@ def _block_list_checks(context: Context) -> list[Check]:
 
 STEP = Step(
     id="preflight",
-    title="Can this server send mail?",
+    title="Before you begin",
     group=HARDEN,
     why="A server whose provider blocks port 25, or whose address is on block lists, will never be a good relay.\n"
     "Better to know it before the first change than after the last.",
