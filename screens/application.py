@@ -303,7 +303,7 @@ class RelayWizard(App[int]):
         line = self.progress.line(seconds)
         doing = f"\n{self.progress.doing}" if self.progress.doing else ""
         part.head(f"run {run.id}  {line}{doing}".replace("\n", "   "))
-        part.tail(self.desk.output(run.id))
+        part.tail(self.desk.output(run.id), self.desk.redactor.clean)
         self.show_top()
 
     def _run_ended(self, last: Run) -> None:

@@ -16,7 +16,7 @@ from wizard.printable import printable
 from wizard.report import event_lines
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from textual.app import ComposeResult
@@ -190,12 +190,12 @@ class RunPart(Vertical):
             case _:
                 yield from event_lines(event)
 
-    def tail(self, path: Path) -> None:
-        """Show the end of what the commands say."""
+    def tail(self, path: Path, clean: Callable[[str], str]) -> None:
+        """Show the end of what the commands say; `clean` hides what a careless one may have printed."""
         try:
             with path.open("rb") as file:
                 file.seek(max(0, file.seek(0, 2) - TAIL_BYTES))
-                words = file.read().decode(errors="replace")
+                words = clean(file.read().decode(errors="replace"))
         except OSError:
             return
         lines = [printable(line.rpartition("\r")[2], 300) for line in words.splitlines() if line.strip()][-TAIL_LINES:]

@@ -110,7 +110,11 @@ def draws_unicode(environment: Mapping[str, str]) -> bool:
 
     The locale that SSH brings says so or says nothing: a fresh server often has none. Then the terminal is asked.
     """
-    locale = next((environment[name] for name in ("LC_ALL", "LC_CTYPE", "LANG") if environment.get(name)), "")
+    # Python itself sets LC_CTYPE=C.UTF-8 where there is no locale (PEP 538): that says nothing of the terminal.
+    told = [environment.get(name, "") for name in ("LC_ALL", "LC_CTYPE", "LANG")]
+    locale = next((word for word in told if word not in {"", "C.UTF-8", "C", "POSIX"}), "")
+    if environment.get("LANG") == "C.UTF-8" or environment.get("LC_ALL") == "C.UTF-8":
+        return True
     if re.search(r"utf-?8", locale, re.IGNORECASE):
         return True
     if environment.get("TERM", "").startswith(("vt", "linux")):

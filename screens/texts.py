@@ -139,10 +139,10 @@ class LogScreen(SubScreen):
         data = self._rest + self._file.read(CHUNK)
         whole, newline, self._rest = data.rpartition(b"\n")
         if newline:
-            text = whole.decode(errors="replace").split("\n")
+            text = self.desk.redactor.clean(whole.decode(errors="replace")).split("\n")
             self.query_one(Log).write_lines([printable(line.rpartition("\r")[2] or line) for line in text])
 
     def action_pager(self) -> None:
         """Read it with the pager."""
         path = self.desk.output(self._run)
-        page(self, path.read_text(errors="replace") if path.exists() else "")
+        page(self, self.desk.redactor.clean(path.read_text(errors="replace")) if path.exists() else "")
