@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -10,6 +11,15 @@ if TYPE_CHECKING:
     from wizard.host import Host
 
 Command = tuple[str, ...]
+
+# How the kernel, apt, dpkg and SQLite each say that there is no room.
+DISK_FULL = re.compile(r"no space left|enough free space|disk is full|quota exceeded", re.IGNORECASE)
+MAKE_ROOM = "The disk is full. Look with: df -h   and make room, then start it again; what is done stays done."
+
+
+def advice(got: object, otherwise: str) -> str:
+    """What to do about the failure `got`: make room when the disk is full, else what its reporter says."""
+    return MAKE_ROOM if DISK_FULL.search(str(got)) else otherwise
 
 
 class OperationFailed(Exception):  # noqa: N818 - it says what happened
@@ -22,7 +32,7 @@ class OperationFailed(Exception):  # noqa: N818 - it says what happened
         super().__init__(f"{asked}: {got}")
         self.asked = asked
         self.got = got
-        self.do = do
+        self.do = advice(got, do)
 
 
 @dataclass(frozen=True)

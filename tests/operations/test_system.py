@@ -7,6 +7,7 @@ import pytest
 from tests.fake_host import FakeHost
 from wizard.host import Completed
 from wizard.operation import OperationFailed
+from wizard.operations.packages import repair_dpkg, transact
 from wizard.operations.system import (
     DAY,
     INDEX_STAMP,
@@ -77,6 +78,31 @@ def test_a_lock_that_is_given_up_is_waited_for() -> None:
 
     host.commands[("apt-get",)] = update
     RefreshIndex(debian.PLATFORM).apply(host)
+
+
+LOCKED_DPKG = "dpkg: error: dpkg frontend lock was locked by /usr/bin/unattended-upgr process with pid 7\n"
+
+
+def test_dpkg_too_waits_for_another_one_to_end() -> None:
+    def dpkg(host: FakeHost, argv: tuple[str, ...], _stdin: bytes) -> Completed:
+        return Completed(argv, 0) if host.ticks > 10 else Completed(argv, 2, LOCKED_DPKG)
+
+    repair_dpkg(FakeHost(commands={("dpkg",): dpkg}))
+    with pytest.raises(OperationFailed) as caught:
+        repair_dpkg(FakeHost(commands={("dpkg",): Completed((), 2, LOCKED_DPKG)}))
+    assert "Another package manager" in caught.value.do
+
+
+def test_what_dpkg_complains_of_is_told() -> None:
+    said = (
+        "Preparing to unpack sudo.deb ...\ndpkg: error processing archive sudo.deb (--unpack):\n"
+        " cannot copy extracted data for './usr/bin/sudo': failed to write (No space left on device)\n"
+        "Errors were encountered while processing:\n sudo.deb\nE: Sub-process /usr/bin/dpkg failed (1)\n"
+    )
+    host = FakeHost(commands={("apt-get",): Completed((), 100, said)})
+    with pytest.raises(OperationFailed, match="failed to write") as caught:
+        transact(host, ("apt-get", "install", "sudo"))
+    assert "df -h" in caught.value.do
 
 
 def test_pending_packages_are_upgraded() -> None:

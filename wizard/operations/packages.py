@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 from wizard.operation import Change, Command, Operation, OperationFailed
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
-    from wizard.host import Host
+    from wizard.host import Completed, Host
     from wizard.platforms import Platform
 
 # Wait for another apt, keep configuration files that the operator changed, ask nothing.
@@ -28,7 +28,7 @@ POLICY_TEXT = """#!/bin/sh
 exit 101
 """
 INSTALL_TIMEOUT = 1800.0
-LOCK_WAIT = 300.0
+LOCK_WAIT, LOCK_PAUSE = 300.0, 5.0
 LOCK_ADVICE = "Another package manager is at work. Wait for it to end (ps aux | grep -e apt -e dpkg), then apply again."
 
 
@@ -93,7 +93,7 @@ class InstallPackages(Operation):
         rest = tuple(name for name in missing if name not in epel)
         for group in (epel, rest):
             if group:
-                _transact(host, self._command(group))
+                transact(host, self._command(group))
 
     def _install_apt(self, host: Host, missing: tuple[str, ...]) -> None:
         repair_dpkg(host)
@@ -107,55 +107,87 @@ class InstallPackages(Operation):
         if ours:
             host.write(POLICY, POLICY_TEXT.encode(), mode=0o755)
         try:
-            _transact(host, self._command(missing))
+            transact(host, self._command(missing))
         finally:
             if ours:
                 host.remove(POLICY)
 
 
 def repair_dpkg(host: Host) -> None:
-    """Finish a package transaction that was interrupted; dpkg says nothing when there was none."""
-    done = host.run(["dpkg", "--configure", "-a", "--force-confdef", "--force-confold"], timeout=INSTALL_TIMEOUT)
+    """Finish a package transaction that was interrupted; dpkg says nothing when there was none.
+
+    Raises:
+        OperationFailed: when it cannot be finished, or another package manager does not give up its lock.
+    """
+    repair = ["dpkg", "--configure", "-a", "--force-confdef", "--force-confold"]
+    done = _patiently(host, repair, INSTALL_TIMEOUT)
     if not done.ok:
+        advice = "Run: dpkg --configure -a   and mend what it names, then apply again."
         raise OperationFailed(
-            "finish the interrupted package installation", done.complaint,
-            "Run: dpkg --configure -a   and mend what it names, then apply again.",
+            "finish the interrupted package installation", " / ".join(_errors(done)) or done.complaint,
+            LOCK_ADVICE if _locked(done) else advice,
         )  # fmt: skip
 
 
 def refresh_index(host: Host) -> None:
-    """Fetch the package index, waiting up to LOCK_WAIT seconds for another apt to end.
-
-    apt's own DPkg::Lock::Timeout does not cover the lock of the lists, which the daily timers of a fresh VPS hold.
+    """Fetch the package index.
 
     Raises:
         OperationFailed: when a mirror cannot be reached, or the lock is not given up.
     """
-    until = host.monotonic() + LOCK_WAIT
-    while True:
-        done = host.run([*APT, "update"], timeout=600)
-        # Not "Err:": apt says it of a missing translation too, and goes on. A dead mirror is a warning, status 0.
-        errors = [line for line in done.out.splitlines() if line.startswith(("E:", "W: Failed to fetch"))]
-        if done.ok and not errors:
-            return
-        locked = any("lock" in line.lower() for line in errors)
-        if not locked or host.monotonic() >= until:
-            break
-        host.sleep(5)
+    done = _patiently(host, [*APT, "update"], 600)
+    # Not "Err:": apt says it of a missing translation too, and goes on. A dead mirror is a warning, status 0.
+    errors = [line for line in done.out.splitlines() if line.startswith(("E:", "W: Failed to fetch"))]
+    if done.ok and not errors:
+        return
     advice = "Is the network up, and does the mirror in /etc/apt answer? Then apply again."
     raise OperationFailed(
-        "fetch the package index", " / ".join(errors) or done.complaint, LOCK_ADVICE if locked else advice,
+        "fetch the package index", " / ".join(errors) or done.complaint, LOCK_ADVICE if _locked(done) else advice,
     )  # fmt: skip
 
 
-def _transact(host: Host, command: Command) -> None:
-    done = host.run(command, timeout=INSTALL_TIMEOUT)
+def _patiently(host: Host, command: Sequence[str], timeout: float) -> Completed:
+    """Run a command again and again while another package manager is at work, for up to LOCK_WAIT seconds.
+
+    apt's own DPkg::Lock::Timeout covers neither dpkg itself nor the lock of the package lists; the daily timers of a
+    fresh VPS hold both.
+    """
+    until = host.monotonic() + LOCK_WAIT
+    while True:
+        done = host.run(command, timeout=timeout)
+        if not _locked(done) or host.monotonic() >= until:
+            return done
+        host.sleep(LOCK_PAUSE)
+
+
+def _locked(done: Completed) -> bool:
+    """Whether it failed because another package manager holds a lock."""
+    return not done.ok and bool(re.search(r"\block(ed)?\b", "\n".join(_errors(done)), re.IGNORECASE))
+
+
+def _errors(done: Completed) -> list[str]:
+    """The lines of a package manager's output that say why it failed; dpkg's reason is indented below its error."""
+    found: list[str] = []
+    lines = done.out.splitlines()
+    for line, following in zip(lines, [*lines[1:], ""], strict=True):
+        if line.startswith(("E:", "Error:", "dpkg: error", "dpkg-deb: error")):
+            found.append(line)
+            if line.startswith("dpkg") and following.startswith(" "):
+                found.append(following.strip())
+    return found
+
+
+def transact(host: Host, command: Command, asked: str = "") -> None:
+    """Run a transaction of the package manager; `asked` says in words what it is for.
+
+    Raises:
+        OperationFailed: with the reasons of the package manager, and of dpkg below it.
+    """
+    done = _patiently(host, command, INSTALL_TIMEOUT)
     if done.ok:
         return
-    errors = " / ".join(line for line in done.out.splitlines() if line.startswith(("E:", "Error")))
-    advice = "Mend what it names, then apply again; what is installed already is not installed twice."
-    if "lock" in errors.lower():
-        advice = LOCK_ADVICE
-    elif "space" in done.out.lower() and "free" in done.out.lower():
-        advice = "The disk is full. Look with: df -h   and make room, then apply again."
-    raise OperationFailed(" ".join(command), errors or done.complaint, advice)
+    advice = "Mend what it names (df -h for space, /etc/apt for mirrors), then apply again; nothing is installed twice."
+    raise OperationFailed(
+        asked or " ".join(command), " / ".join(_errors(done)) or done.complaint,
+        LOCK_ADVICE if _locked(done) else advice,
+    )  # fmt: skip

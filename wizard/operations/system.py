@@ -10,10 +10,9 @@ from wizard.host import HostError
 from wizard.operation import Change, Command, Operation, OperationFailed
 from wizard.operations.packages import (
     APT,
-    INSTALL_TIMEOUT,
-    LOCK_ADVICE,
     refresh_index,
     repair_dpkg,
+    transact,
 )
 
 if TYPE_CHECKING:
@@ -134,15 +133,7 @@ class UpgradePackages(Operation):
     def apply(self, host: Host) -> None:
         if self.platform.family == "debian":
             repair_dpkg(host)
-        done = host.run(self._command(), timeout=INSTALL_TIMEOUT)
-        if done.ok:
-            return
-        errors = " / ".join(line for line in done.out.splitlines() if line.startswith(("E:", "Error")))
-        locked = "lock" in errors.lower()
-        raise OperationFailed(
-            "upgrade the packages", errors or done.complaint,
-            LOCK_ADVICE if locked else "Mend what it names (df -h for space, /etc/apt for mirrors), then apply again.",
-        )  # fmt: skip
+        transact(host, self._command(), "upgrade the packages")
 
 
 @dataclass(frozen=True)
