@@ -11,7 +11,7 @@ from enum import IntEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from state.store import Locked, Store, StoreError
+from state.store import Locked, Store, StoreError, StoreFullError
 from wizard.answers import Answers, AnswersError, as_tables, as_toml, load, parse
 
 if TYPE_CHECKING:
@@ -58,17 +58,20 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _complain(str(refusal), refusal.status)
     except AnswersError as error:
         return _complain(str(error), Exit.USAGE)
+    except StoreFullError as error:
+        return _complain(str(error), Exit.OPERATION_FAILED)
     except StoreError as error:
         return _complain(str(error), Exit.UNSUPPORTED if os.geteuid() else Exit.USAGE)
-    except sqlite3.Error as error:
-        return _complain(
-            f"the state in {arguments.state} cannot be used: {error}. Is the disk full (df -h)?.",
-            Exit.OPERATION_FAILED,
-        )
     except BrokenPipeError:
         # Whoever read our output has gone; nothing more can be said.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return Exit.WELL
+    except (OSError, sqlite3.Error) as error:
+        return _complain(
+            f"it cannot go on: {error}. Is the disk of {arguments.state} full (df -h)? "
+            "Mend what is named, then start it again; what is done stays done.",
+            Exit.OPERATION_FAILED,
+        )
     except KeyboardInterrupt:
         # The run, if one was started, is not ours to stop: it goes on.
         return _complain("interrupted. A run that was started goes on: relay-wizard attach", Exit.INTERRUPTED)

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from state.store import Locked
 from wizard.host import LocalHost
+from wizard.operation import advice
 from wizard.secret import Redactor, Secret
 
 if TYPE_CHECKING:
@@ -103,7 +104,9 @@ def _outcome(
             return _roll_back(engine, host, request["steps"], emit)
         return engine.apply(run, host, engine.choose(request["steps"]), emit, float(request["wait"]))
     except Exception as error:  # noqa: BLE001 - a run always ends with a word in the record
-        emit({"event": "run.broken", "error": f"{type(error).__name__}: {error}"})
+        got = f"{type(error).__name__}: {error}"
+        do = advice(got, "Start it again; report this if it stays.")
+        emit({"event": "run.broken", "error": got, "do": do})
         return Outcome(operation_failed=True)
 
 

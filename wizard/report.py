@@ -111,7 +111,7 @@ def event_lines(event: dict[str, Any]) -> Iterator[str]:  # noqa: C901, PLR0912 
             yield from (f"  kept: {printable(line)}" for line in event["kept"])
             yield from (f"  [!!] {printable(line)}" for line in event["conflicts"])
         case "run.broken":
-            yield f"[!!] the run broke off: {printable(event['error'])}. Start it again; report this if it stays."
+            yield f"[!!] the run broke off: {printable(event['error'])}. {event['do']}"
         case "run.finished":
             yield from _finished(event)
         case _:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import errno
 import json
+import sqlite3
 from pathlib import Path
 from typing import Any
 
@@ -131,6 +133,42 @@ def test_a_run_whose_process_died_is_interrupted_and_says_so(state: str, capsys:
     assert main(["attach", "--state", state]) == Exit.OPERATION_FAILED
     assert "the run was killed" in capsys.readouterr().err
     assert store.run(run).status == "interrupted"
+
+
+class FullDisk:
+    """Opens in place of a store, on a disk without room."""
+
+    def __init__(self, error: Exception) -> None:
+        self.error = error
+
+    def __call__(self, *_: object, **__: object) -> Store:
+        raise self.error
+
+
+def _sqlite_full() -> sqlite3.OperationalError:
+    """What SQLite says when a database may not grow any more."""
+    connection = sqlite3.connect(":memory:")
+    connection.execute("PRAGMA max_page_count = 1")
+    with pytest.raises(sqlite3.OperationalError) as caught:
+        connection.execute("CREATE TABLE full (x)")
+    return caught.value
+
+
+@pytest.mark.parametrize("error", [_sqlite_full(), OSError(errno.ENOSPC, "No space left on device")])
+def test_a_state_without_room_is_status_3(
+    error: Exception, state: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("state.store._connect", FullDisk(error))
+    assert main(["verify", "clock", "--state", state]) == Exit.OPERATION_FAILED
+    assert "df -h" in capsys.readouterr().err
+
+
+def test_a_disk_that_fills_up_below_a_run_is_no_traceback(
+    state: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cli, "_attach", FullDisk(OSError(errno.ENOSPC, "No space left on device", "/state/lock")))
+    assert main(["attach", "--state", state]) == Exit.OPERATION_FAILED
+    assert "df -h" in capsys.readouterr().err
 
 
 def test_a_damaged_state_is_told_and_left_alone(state: str, capsys: pytest.CaptureFixture[str]) -> None:

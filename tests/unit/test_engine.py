@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -138,6 +139,30 @@ class Breaks(Operation):
         raise OperationFailed("break it", "it broke", "mend it")
 
 
+@dataclass(frozen=True)
+class NoRoom(Operation):
+    """It would keep something, if there were room."""
+
+    id = "no-room"
+    summary = "keep something"
+
+    def diff(self, host: Host) -> Change | None:
+        return Change(summary=self.summary, kept="something stays")
+
+    def apply(self, host: Host) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device", "/etc/x")
+
+
+def test_a_full_disk_is_named_and_nothing_is_said_to_stay(tmp_path: Path) -> None:
+    full = Step(id="x", title="x", group="g", why="", plan=lambda _: [NoRoom()], checks=lambda _: [])
+    world = World(tmp_path, (full,))
+    assert world.apply().exit == 3
+    told = next(event for event in world.events if event["event"] == "step.failed")
+    assert "No space left on device" in told["got"]
+    assert "df -h" in told["do"]
+    assert not any("kept" in event for event in world.events)
+
+
 def test_a_failed_operation_fails_its_step_and_blocks_its_followers_alone(tmp_path: Path) -> None:
     broken = Step(id="x", title="x", group="g", why="", plan=lambda _: [Breaks()], checks=lambda _: [])
     steps = (broken, step("y", "x", content="Y"), step("yy", "y", content="Y"), step("z", content="Z"))
@@ -221,7 +246,12 @@ def test_a_hand_edit_is_drift_until_it_is_put_right(tmp_path: Path) -> None:
 
 def test_a_step_outside_the_run_that_is_needed_is_asked_now(tmp_path: Path) -> None:
     world = World(tmp_path, (step("a", content="A"), step("b", "a", content="B")))
-    assert world.apply("b").steps["b"] == "blocked"
+    first = world.apply("b", wait=60)
+    assert first.steps == {"a": "failed", "b": "blocked"}
+    assert first.exit == 1, "nothing outside is waited for"
+    assert not [event for event in world.events if event["event"] == "run.waiting"]
+    told = next(event for event in world.events if event["event"] == "check.finished")
+    assert (told["step"], told["status"], told["do"]) == ("a", "fail", "apply")
     world.host.put("/etc/a", "A")
     assert world.apply("b").steps["b"] == "verified"
 
