@@ -36,7 +36,7 @@ class Relay:
     """The VPS itself."""
 
     domain: str = value(values.domain, "")
-    hostname: str = value(values.hostname, "")
+    hostname: str = value(values.domain, "")
     ipv4: str = value(values.ipv4, "")
     ipv6: str = value(values.ipv6, "")
     admin_email: str = value(values.email, "")
@@ -71,10 +71,10 @@ class Home:
 
 @dataclass(frozen=True)
 class User:
-    """Somebody with a login on the relay."""
+    """Somebody with a login: "mail" sends mail and has no shell, "admin" has a shell and sudo."""
 
     name: str = value(values.login, "")
-    role: str = value(values.role, "mail")
+    role: str = value(values.choice("mail", "admin"), "mail")
     ssh_keys: tuple[str, ...] = several(values.ssh_key)
     password_file: str = value(values.path, "")
 
@@ -91,7 +91,7 @@ class Ssh:
     """How the operator comes in."""
 
     port: int = value(values.ssh_port, 2222)
-    permit_root_login: str = value(values.root_login, "prohibit-password")
+    permit_root_login: str = value(values.choice("no", "prohibit-password", "yes"), "prohibit-password")
     password_authentication: bool = value(values.flag, default=False)
 
 
@@ -113,7 +113,7 @@ class Updates:
 class Web:
     """Who answers port 80 when the certificate is made."""
 
-    method: str = value(values.web_method, "standalone")
+    method: str = value(values.choice("standalone", "apache"), "standalone")
 
 
 @dataclass(frozen=True)
@@ -127,9 +127,9 @@ class Certbot:
 
 @dataclass(frozen=True)
 class Spf:
-    """What receivers do with mail from elsewhere."""
+    """What receivers do with mail from elsewhere (RFC 7208, section 4.6.2; the open policies are left out)."""
 
-    policy: str = value(values.spf_policy, "-all")
+    policy: str = value(values.choice("-all", "~all"), "-all")
 
 
 @dataclass(frozen=True)
@@ -142,9 +142,9 @@ class Dkim:
 
 @dataclass(frozen=True)
 class Dmarc:
-    """What receivers do with mail that fails both SPF and DKIM, and where they report it."""
+    """What receivers do with mail that fails both SPF and DKIM, and where they report it (RFC 9989)."""
 
-    policy: str = value(values.dmarc_policy, "none")
+    policy: str = value(values.choice("none", "quarantine", "reject"), "none")
     rua: tuple[str, ...] = several(values.report_uri)
 
 

@@ -9,6 +9,10 @@ from __future__ import annotations
 import ipaddress
 import re
 import unicodedata
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 LABEL = re.compile(r"^(?!-)[a-z0-9-]{1,63}(?<!-)$")
 LOGIN = re.compile(r"^[a-z_][a-z0-9_-]{0,30}$")
@@ -67,11 +71,6 @@ def domain(value: object) -> str:
     if name.rsplit(".", 1)[1].isdigit():
         raise ValueError(f"{name!r} looks like an IP address; a domain name is wanted")
     return name
-
-
-def hostname(value: object) -> str:
-    """A fully qualified host name of at least three labels or a domain: "mail.brightmail.example"."""
-    return domain(value)
 
 
 def ipv4(value: object) -> str:
@@ -168,14 +167,6 @@ def login(value: object) -> str:
     return shown
 
 
-def role(value: object) -> str:
-    """What a user is for: "mail" sends mail and has no shell, "admin" has a shell and sudo."""
-    shown = text(value)
-    if shown not in {"mail", "admin"}:
-        raise ValueError(f'{shown!r} is not a role; write "mail" or "admin"')
-    return shown
-
-
 def ssh_key(value: object) -> str:
     """One public key as in authorized_keys(5), without options: they could carry a command."""
     shown = text(value)
@@ -218,38 +209,6 @@ def selector(value: object) -> str:
     return shown
 
 
-def root_login(value: object) -> str:
-    """A value of sshd's PermitRootLogin."""
-    shown = text(value)
-    if shown not in {"yes", "no", "prohibit-password"}:
-        raise ValueError(f'{shown!r} is not one of "no", "prohibit-password", "yes"')
-    return shown
-
-
-def web_method(value: object) -> str:
-    """How port 80 is answered for the certificate."""
-    shown = text(value)
-    if shown not in {"standalone", "apache"}:
-        raise ValueError(f'{shown!r} is not a method; write "standalone" or "apache"')
-    return shown
-
-
-def spf_policy(value: object) -> str:
-    """The last word of an SPF record (RFC 7208, section 4.6.2), without the neutral and open ones."""
-    shown = text(value)
-    if shown not in {"-all", "~all"}:
-        raise ValueError(f'{shown!r} is not a policy; write "-all" (refuse others) or "~all" (mark them)')
-    return shown
-
-
-def dmarc_policy(value: object) -> str:
-    """A value of the DMARC `p` tag (RFC 9989)."""
-    shown = text(value)
-    if shown not in {"none", "quarantine", "reject"}:
-        raise ValueError(f'{shown!r} is not a policy; write "none", "quarantine" or "reject"')
-    return shown
-
-
 def report_uri(value: object) -> str:
     """Where DMARC reports go: mailto: and an address."""
     shown = text(value)
@@ -274,3 +233,16 @@ def probe_target(value: object) -> str:
     if not found:
         raise ValueError("it is empty; a host name such as mx.example.net is wanted")
     return found
+
+
+def choice(*words: str) -> Callable[[object], str]:
+    """One of a few words."""
+    shown = ", ".join(f'"{word}"' for word in words)
+
+    def judge(value: object) -> str:
+        found = text(value)
+        if found not in words:
+            raise ValueError(f"{found!r} is not one of {shown}")
+        return found
+
+    return judge
