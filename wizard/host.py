@@ -339,7 +339,10 @@ class LocalHost(Host):
             raise HostError(f"{path} is a symbolic link to {target.readlink()}; it is left alone")
         uid, gid = pwd.getpwnam(owner).pw_uid, grp.getgrnam(group).gr_gid
         target.parent.mkdir(parents=True, exist_ok=True)
-        fd, name = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
+        # Always the same name, so that the next write clears away what a killed one left.
+        name = target.with_name(f".{target.name}.relay-wizard")
+        name.unlink(missing_ok=True)
+        fd = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
         try:
             with os.fdopen(fd, "wb") as temporary:
                 temporary.write(data)
@@ -349,9 +352,9 @@ class LocalHost(Host):
                 temporary.flush()
                 os.fsync(temporary.fileno())
             _copy_label(target, name)
-            Path(name).replace(target)
+            name.replace(target)
         except BaseException:
-            Path(name).unlink(missing_ok=True)
+            name.unlink(missing_ok=True)
             raise
         _sync_directory(target.parent)
 
@@ -577,7 +580,7 @@ def _group_name(gid: int) -> str:
         return str(gid)
 
 
-def _copy_label(target: Path, temporary: str) -> None:
+def _copy_label(target: Path, temporary: Path) -> None:
     """Give the temporary file the SELinux label of the file that it replaces; a no-op where there is none."""
     with contextlib.suppress(OSError):
         os.setxattr(temporary, "security.selinux", os.getxattr(target, "security.selinux"))

@@ -39,6 +39,19 @@ def test_a_failed_write_leaves_the_old_file_and_no_rubbish(tmp_path: Path, monke
     assert [entry.name for entry in tmp_path.iterdir()] == ["file"]
 
 
+def test_what_a_killed_write_left_is_cleared_by_the_next(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    host, path = LocalHost(), tmp_path / "file"
+    with monkeypatch.context() as killed:
+        # A process that is killed removes nothing.
+        killed.setattr(Path, "replace", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        killed.setattr(Path, "unlink", lambda *_, **__: None)
+        with pytest.raises(KeyboardInterrupt):
+            host.write(str(path), b"one", owner=OWNER, group=GROUP)
+    assert len(list(tmp_path.iterdir())) == 1
+    host.write(str(path), b"two", owner=OWNER, group=GROUP)
+    assert [entry.name for entry in tmp_path.iterdir()] == ["file"]
+
+
 def test_a_symlink_is_never_written_through(tmp_path: Path) -> None:
     host, target, link = LocalHost(), tmp_path / "target", tmp_path / "link"
     target.write_bytes(b"precious")

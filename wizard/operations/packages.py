@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING
 from wizard.operation import Change, Command, Operation, OperationFailed
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from wizard.host import Completed, Host
     from wizard.platforms import Platform
@@ -67,12 +68,18 @@ class InstallPackages(Operation):
         there = installed(host, self.platform, self.packages)
         missing = tuple(name for name in self.packages if name not in there)
         if not missing:
-            return None
+            return self._left_over(host)
         return Change(
             summary=f"install {', '.join(missing)}",
             command=self._command(missing),
             kept=f"packages stay installed: {', '.join(missing)}",
         )
+
+    def _left_over(self, host: Host) -> Change | None:
+        """A killed run may have left the policy behind, and no service would be restarted by an upgrade any more."""
+        if self.platform.family == "redhat" or not _ours(host):
+            return None
+        return Change(summary="let services start again when packages are installed", diff=f"{POLICY}: removed\n")
 
     def _command(self, missing: tuple[str, ...]) -> Command:
         if self.platform.family == "redhat":
@@ -84,6 +91,8 @@ class InstallPackages(Operation):
         missing = tuple(name for name in self.packages if name not in there)
         if self.platform.family == "redhat":
             self._install_dnf(host, missing)
+        elif not missing:
+            host.remove(POLICY)
         else:
             self._install_apt(host, missing)
 
@@ -96,21 +105,32 @@ class InstallPackages(Operation):
                 transact(host, self._command(group))
 
     def _install_apt(self, host: Host, missing: tuple[str, ...]) -> None:
-        repair_dpkg(host)
-        known = host.ask(["apt-cache", "policy", *missing]).out
-        if len(re.findall(r"Candidate: (?!\(none\))\S", known)) < len(missing):
-            refresh_index(host)
-        answers = [" ".join(entry) for entry in self.platform.preseed if entry[0] in missing]
-        if answers:
-            host.run(["debconf-set-selections"], stdin=("\n".join(answers) + "\n").encode())
-        ours = host.stat(POLICY) is None
-        if ours:
-            host.write(POLICY, POLICY_TEXT.encode(), mode=0o755)
-        try:
+        with _no_starts(host):
+            repair_dpkg(host)
+            known = host.ask(["apt-cache", "policy", *missing]).out
+            if len(re.findall(r"Candidate: (?!\(none\))\S", known)) < len(missing):
+                refresh_index(host)
+            answers = [" ".join(entry) for entry in self.platform.preseed if entry[0] in missing]
+            if answers:
+                host.run(["debconf-set-selections"], stdin=("\n".join(answers) + "\n").encode())
             transact(host, self._command(missing))
-        finally:
-            if ours:
-                host.remove(POLICY)
+
+
+@contextlib.contextmanager
+def _no_starts(host: Host) -> Iterator[None]:
+    """No package starts a service meanwhile; a policy that somebody else has set stays in force."""
+    ours = host.stat(POLICY) is None or _ours(host)
+    if ours:
+        host.write(POLICY, POLICY_TEXT.encode(), mode=0o755)
+    try:
+        yield
+    finally:
+        if ours:
+            host.remove(POLICY)
+
+
+def _ours(host: Host) -> bool:
+    return host.read(POLICY) == POLICY_TEXT.encode()
 
 
 def repair_dpkg(host: Host) -> None:

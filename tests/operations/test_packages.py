@@ -1,0 +1,68 @@
+"""Packages: installed once, without starting anything, and with no trace of a run that was killed meanwhile."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.fake_host import FakeHost
+from wizard.host import Completed
+from wizard.operation import OperationFailed
+from wizard.operations.packages import POLICY, POLICY_TEXT, InstallPackages
+from wizard.platforms import debian
+
+INSTALL = InstallPackages(debian.PLATFORM, ("fail2ban",))
+CANDIDATE = "fail2ban:\n  Candidate: 1.0.2-2\n"
+
+
+def machine() -> FakeHost:
+    """A Debian on which apt-get works as long as no service would be started."""
+    there: list[str] = []
+
+    def install(host: FakeHost, argv: tuple[str, ...], _stdin: bytes) -> Completed:
+        assert host.text(POLICY), "a service would start"
+        there.append(f"{argv[-1]} ii \n")
+        return Completed(argv, 0)
+
+    def repair(host: FakeHost, argv: tuple[str, ...], _stdin: bytes) -> Completed:
+        assert host.text(POLICY), "a service would start"
+        return Completed(argv, 0)
+
+    host = FakeHost(commands={("apt-cache",): CANDIDATE, ("dpkg",): repair, ("apt-get",): install})
+    host.commands[("dpkg-query",)] = lambda _host, argv, _stdin: Completed(argv, 0, "".join(there))
+    return host
+
+
+def test_packages_are_installed_once_and_start_nothing() -> None:
+    host = machine()
+    assert INSTALL.diff(host) is not None
+    INSTALL.apply(host)
+    assert INSTALL.diff(host) is None
+    assert POLICY not in host.files
+
+
+@pytest.mark.parametrize("killed", ["before", "after"])
+def test_what_a_killed_run_left_is_taken_away(killed: str) -> None:
+    host = machine()
+    if killed == "after":
+        INSTALL.apply(host)
+    host.put(POLICY, POLICY_TEXT, 0o755)
+    assert INSTALL.diff(host) is not None
+    INSTALL.apply(host)
+    assert POLICY not in host.files, "no service would ever be restarted by an upgrade again"
+    assert INSTALL.diff(host) is None
+
+
+def test_a_policy_of_the_operator_stays() -> None:
+    host = machine()
+    host.put(POLICY, "#!/bin/sh\nexit 101\n", 0o755)
+    INSTALL.apply(host)
+    assert host.text(POLICY) == "#!/bin/sh\nexit 101\n"
+    assert INSTALL.diff(host) is None
+
+
+def test_a_failed_installation_leaves_no_policy() -> None:
+    host = machine()
+    host.commands[("apt-get",)] = Completed((), 100, "E: no")
+    with pytest.raises(OperationFailed):
+        INSTALL.apply(host)
+    assert POLICY not in host.files
