@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 import threading
@@ -28,6 +29,7 @@ def run_wizard(state: Path, answers: str | None) -> int:
     """
     from screens import terminal
 
+    gc.disable()
     # Textual draws on standard error.
     interactive = all(stream.isatty() for stream in (sys.stdin, sys.stdout, sys.stderr))
     if reason := terminal.refusal(os.environ, terminal.size_of(sys.stdout.fileno()), interactive=interactive):
@@ -43,6 +45,8 @@ def show(desk: Desk) -> int:
     """Draw the screens of a desk on this terminal; the exit status."""
     from screens import terminal
 
+    # Most of the start is making objects that stay: looking for garbage among them only takes time.
+    gc.disable()
     here = terminal.prepare(os.environ)
     from screens.application import RelayWizard
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import signal
 import sys
 import threading
@@ -74,8 +75,10 @@ class RelayWizard(App[int]):
         self.desk = desk
         self.place = desk.place()
         self.looks = self.place.looks if self.place.looks in LOOKS and looks != "plain" else looks
-        self._ascii = PlainAscii(enabled=False)
+        self._ascii = PlainAscii(enabled=self.looks == "plain")
         self._filters.append(self._ascii)
+        # Before anything is drawn: a change of theme afterwards costs a tenth of the start.
+        self.theme = LOOKS[self.looks][0]
         self.answers = Answers()
         self.results: dict[str, dict[str, dict[str, Any]]] = {}
         self.asking: set[str] = set()
@@ -88,11 +91,12 @@ class RelayWizard(App[int]):
         self._ended: Run | None = None
         self._began = 0.0
         self._tell = False
+        self._tailed = -1
 
     # Coming and going
 
     def on_mount(self) -> None:
-        self.draw(self.looks)
+        self._without_grey()
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGHUP):
             # Textual installs none: without them the terminal would keep the alternate screen, or the app spin.
@@ -100,7 +104,8 @@ class RelayWizard(App[int]):
                 loop.add_signal_handler(number, self._hang_up)
         self.push_screen(self.main)
         self._timer = self.set_interval(DRAIN, self._drain, pause=True)
-        self.background(self._first_look, self._begin, self.main_complains)
+        # The first paint comes first; what is remembered is filled in right after it.
+        self.call_after_refresh(self.background, self._first_look, self._begin, self.main_complains)
 
     def _hang_up(self) -> None:
         self.exit(return_code=INTERRUPTED)
@@ -110,7 +115,10 @@ class RelayWizard(App[int]):
 
     async def _begin(self, found: tuple[Answers, Checklist]) -> None:
         """Open where the operator left."""
+        gc.freeze()
+        gc.enable()
         self.answers, checklist = found
+        await self.main.furnish()
         newcomer = not self.place.begun and checklist.run is None
         self.main.show_checklist(checklist)
         if checklist.run is not None:
@@ -300,10 +308,11 @@ class RelayWizard(App[int]):
 
     def _show_progress(self, run: Run, part: RunPart) -> None:
         seconds = self.desk.look.monotonic() - self._began
-        line = self.progress.line(seconds)
-        doing = f"\n{self.progress.doing}" if self.progress.doing else ""
-        part.head(f"run {run.id}  {line}{doing}".replace("\n", "   "))
-        part.tail(self.desk.output(run.id), self.desk.redactor.clean)
+        part.head(f"run {run.id}  {self.progress.line(seconds)}\n{self.progress.doing}")
+        if int(seconds) != self._tailed or run.status != "running":
+            # Once a second: output that flies by cannot be read anyway, and costs the line.
+            self._tailed = int(seconds)
+            part.tail(self.desk.output(run.id), self.desk.redactor.clean)
         self.show_top()
 
     def _run_ended(self, last: Run) -> None:
@@ -451,14 +460,8 @@ class RelayWizard(App[int]):
     def draw(self, looks: str) -> None:
         """Draw in one of the ways."""
         self._ascii.enabled = looks == "plain"
-        self.set_class(looks == "plain", "plain")
         self.theme = LOOKS[looks][0]
-        if self.no_color:
-            # Grey levels are colours too; without any there is only what the terminal has by itself.
-            self._filters[:] = [
-                NoColor() if isinstance(entry, Monochrome) and self.native_ansi_color else entry
-                for entry in self._filters
-            ]
+        self._without_grey()
         self._invalidate_css()
         self.refresh_css(animate=False)
         for screen in self.screen_stack:
@@ -466,6 +469,11 @@ class RelayWizard(App[int]):
                 # Lines that are kept drawn know nothing of another alphabet.
                 widget.notify_style_update()
                 widget.refresh(layout=False)
+
+    def _without_grey(self) -> None:
+        """Grey levels are colours too: under NO_COLOR there is only what the terminal has by itself."""
+        if self.no_color and self.native_ansi_color:
+            self._filters[:] = [NoColor() if isinstance(entry, Monochrome) else entry for entry in self._filters]
 
     def get_system_commands(self, screen: Screen[Any]) -> Iterable[SystemCommand]:
         """The palette has the verbs of the keys, and nothing else: a screenshot could hold a secret."""

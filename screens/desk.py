@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any
 from state.store import Store, StoreError
 from wizard.answers import Answers, AnswersError, as_tables, parse
 from wizard.checklist import require_answers, states
-from wizard.engine import Engine
 from wizard.secret import Redactor, Secret
 
 if TYPE_CHECKING:
@@ -23,7 +22,7 @@ if TYPE_CHECKING:
     from state.store import Run
     from wizard.check import CheckResult
     from wizard.checklist import StepState
-    from wizard.engine import StepPlan
+    from wizard.engine import Engine, StepPlan
     from wizard.fact import Context
     from wizard.host import Host
     from wizard.step import Field, Step
@@ -108,6 +107,8 @@ class Desk:
     @contextlib.contextmanager
     def engine(self) -> Iterator[Engine]:
         """An engine over a store of this thread."""
+        from wizard.engine import Engine
+
         store = Store.open(self.state)
         try:
             answers = parse(store.answers() or {})

@@ -59,6 +59,7 @@ class MainScreen(WizardScreen):
         self.checklist: Checklist | None = None
         self._typing = False
         self._warned = ""
+        self._top = ""
 
     def compose(self) -> ComposeResult:
         yield Static("", id="top", markup=False)
@@ -72,9 +73,6 @@ class MainScreen(WizardScreen):
                 yield Sections(SECTIONS, id="sections")
                 with ContentSwitcher(initial="questions", id="parts"):
                     yield Vertical(id="questions")
-                    yield PlanPart()
-                    yield RunPart({step.id: step.title for step in self.desk.steps})
-                    yield ChecksPart()
         yield Static("", id="message", markup=False)
         yield KeyBar(self.KEYS)
 
@@ -91,6 +89,14 @@ class MainScreen(WizardScreen):
         self.top("")
         self.query_one("#checklist").focus()
 
+    async def furnish(self) -> None:
+        """Bring in the parts that the first paint does not show."""
+        titles = {step.id: step.title for step in self.desk.steps}
+        parts = (PlanPart(), RunPart(titles), ChecksPart())
+        for part in parts:
+            part.display = False
+        await self.query_one(ContentSwitcher).mount(*parts)
+
     # What is shown
 
     def top(self, doing: str) -> None:
@@ -101,7 +107,10 @@ class MainScreen(WizardScreen):
         middle, right = doing or done, "t Look  ? Help "
         width = self.size.width or 80
         room = width - len(left) - len(right) - 2
-        self.query_one("#top", Static).update(Content(f"{left}  {middle[:room].center(room)}{right}"[:width]))
+        line = f"{left}  {middle[:room].center(room)}{right}"[:width]
+        if line != self._top:
+            self._top = line
+            self.query_one("#top", Static).update(Content(line), layout=False)
 
     def show_checklist(self, checklist: Checklist) -> None:
         """Show where each step stands."""

@@ -145,7 +145,7 @@ class RunPart(Vertical):
 
     def __init__(self, titles: Mapping[str, str]) -> None:
         super().__init__(id="run")
-        self._titles, self._kind = titles, ""
+        self._titles, self._kind, self._said = titles, "", ""
         self._tail: deque[str] = deque(maxlen=TAIL_LINES)
 
     def compose(self) -> ComposeResult:
@@ -158,11 +158,13 @@ class RunPart(Vertical):
     def begin(self) -> None:
         """Another run: forget the last one."""
         self.query_one("#run-log", Log).clear()
-        self.query_one("#run-tail", Static).update("")
+        self.query_one("#run-tail", Static).update("", layout=False)
 
     def head(self, text: str) -> None:
         """Say how far it is."""
-        self.query_one("#run-head", Static).update(Content(printable(text)))
+        if text != self._said:
+            self._said = text
+            self.query_one("#run-head", Static).update(Content(printable(text)), layout=False)
 
     def add(self, events: Sequence[dict[str, Any]]) -> None:
         """Add what happened."""
@@ -201,7 +203,7 @@ class RunPart(Vertical):
         lines = [printable(line.rpartition("\r")[2], 300) for line in words.splitlines() if line.strip()][-TAIL_LINES:]
         if lines != list(self._tail):
             self._tail = deque(lines, TAIL_LINES)
-            self.query_one("#run-tail", Static).update(Content("\n".join(lines)))
+            self.query_one("#run-tail", Static).update(Content("\n".join(lines)), layout=False)
 
 
 def _folded(line: str, width: int) -> Iterator[str]:

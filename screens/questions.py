@@ -11,7 +11,6 @@ from textual.message import Message
 from textual.widgets import Button, Input, Static
 
 from screens import fields
-from screens.dialogs import UserForm
 from screens.widgets import Choice, Row, Rows
 from wizard.printable import printable
 
@@ -173,6 +172,8 @@ class UsersBox(FieldBox):
         def take(result: dict[str, Any] | None) -> None:
             if result is not None:
                 self._take(at, result)
+
+        from screens.user_form import UserForm
 
         self.app.push_screen(UserForm(dict(user), others, has_password=self.has_password(user["name"])), take)
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from textual.app import ComposeResult
 
 # Bytes of output taken in at once: small enough that a key press between two of them is answered at once.
-CHUNK = 1 << 15
+CHUNK = 1 << 14
 CHUNK_PAUSE = 0.1
 SHOWN = 1 << 20
 
