@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from dataclasses import Field, dataclass, field, fields
+from dataclasses import Field, dataclass, field, fields, replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from wizard import values
@@ -263,7 +263,7 @@ def parse(raw: Mapping[str, Any]) -> Answers:
 
 
 def complete(answers: Answers) -> Answers:
-    """Check what only the answers together can show, and return them.
+    """Check what only the answers together can show, and return them, the host's usual name filled in.
 
     Raises:
         AnswersError: with the key to change.
@@ -271,6 +271,8 @@ def complete(answers: Answers) -> Answers:
     _check_users(answers)
     if answers.home is not None:
         _check_home(answers, answers.home)
+    if answers.relay.domain and not answers.relay.hostname:
+        return replace(answers, relay=replace(answers.relay, hostname=f"mail.{answers.relay.domain}"))
     return answers
 
 

@@ -275,8 +275,10 @@ def _verify(arguments: argparse.Namespace) -> int:
 
 def _records(arguments: argparse.Namespace) -> int:
     from wizard import records
+    from wizard.checklist import require_answers
 
     engine = _engine(arguments, create=False)
+    require_answers(engine.step("dns"), engine.answers)
     context = engine.context()
     sheet = records.sheet(context)
     live = records.live(context, sheet) if arguments.live or arguments.json or arguments.format == "json" else {}
@@ -295,8 +297,10 @@ def _answers(arguments: argparse.Namespace) -> int:
 
 def _home(arguments: argparse.Namespace) -> int:
     from wizard import home_folder
+    from wizard.checklist import require_answers
 
     engine = _engine(arguments, create=False)
+    require_answers(engine.step("home"), engine.answers)
     return _print(home_folder.write(engine.context(), Path(arguments.directory)))
 
 

@@ -151,6 +151,7 @@ class Engine:
         Raises:
             AnswersError: when an answer that a step needs is missing or wrong.
         """
+        chosen = self._answered(chosen)
         context = self.context()
         plans = []
         for step in chosen:
@@ -159,8 +160,14 @@ class Engine:
             self._note_drift(made)
         return plans
 
+    def _answered(self, chosen: Iterable[Step]) -> list[Step]:
+        """The steps, once it is sure that all can be computed: what is missing is told before anything is asked."""
+        steps = list(chosen)
+        for step in steps:
+            require_answers(step, self.answers)
+        return steps
+
     def _plan_step(self, step: Step, context: Context) -> StepPlan:
-        require_answers(step, self.answers)
         if reason := step.skip(self.answers):
             return StepPlan(step, (), reason)
         return StepPlan(step, tuple(look_ahead(operation, context.host) for operation in step.plan(context)))
@@ -183,7 +190,7 @@ class Engine:
             AnswersError: when an answer that a check needs is missing.
         """
         context = self.context()
-        applying = [step for step in chosen if not self._skipped(step)]
+        applying = [step for step in self._answered(chosen) if not step.skip(self.answers)]
         pairs = [(step, check) for step in applying for check in step.checks(context)]
         results = list(run_checks(self.look, pairs, heard))
         order = {check.id: number for number, (_, check) in enumerate(pairs)}
@@ -191,10 +198,6 @@ class Engine:
         for step in applying:
             self._remember(step, [result for result in results if result.step == step.id])
         return results
-
-    def _skipped(self, step: Step) -> bool:
-        require_answers(step, self.answers)
-        return bool(step.skip(self.answers))
 
     def _remember(self, step: Step, results: Sequence[CheckResult], *, planned: int | None = None) -> None:
         seen = self.store.observations().get(step.id)

@@ -97,6 +97,10 @@ def test_a_wrong_answer_names_the_key_and_what_would_be_right(text: str, told: s
     assert str(error.value).startswith("answers.toml: ")
 
 
+def test_the_hosts_usual_name_is_the_default() -> None:
+    assert load(b'[relay]\ndomain = "a.example"', "x").relay.hostname == "mail.a.example"
+
+
 def test_one_answer_is_judged_as_it_is_typed() -> None:
     assert validate("ssh.port", "2200") == 2200
     assert validate("users.name", "you") == "you"

@@ -91,6 +91,15 @@ def test_an_unknown_step_names_the_nearest(
     assert "did you mean postfix?" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("command", [["records"], ["home", "/nowhere/at/all"], ["plan"], ["verify"]])
+def test_what_cannot_be_computed_without_answers_names_the_first(
+    command: list[str], state: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cli, "_require_root", lambda _engine: None)
+    assert main([*command, "--state", state]) == Exit.USAGE
+    assert "relay.domain: it is missing" in capsys.readouterr().err
+
+
 def test_an_unknown_command_is_status_2() -> None:
     with pytest.raises(SystemExit) as ended:
         main(["destroy"])
