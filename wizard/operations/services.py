@@ -136,6 +136,11 @@ def reload_services(host: Host, notify: tuple[str, ...], restart: tuple[str, ...
 
 
 def _reason(host: Host, unit: str, complaint: str) -> str:
-    """What the unit's journal says last, else what systemctl said."""
-    journal = host.ask(["journalctl", "-u", unit, "-n", "5", "-o", "cat", "--no-pager"]).text
-    return " / ".join(journal.splitlines()) or complaint
+    """What the daemon said last before it died, else what systemd said about it, else what systemctl said."""
+    invocation = host.ask(["systemctl", "show", "-p", "InvocationID", "--value", unit]).text
+    own, whole = (f"_SYSTEMD_INVOCATION_ID={invocation}",), ("-u", unit)
+    for which in (own, whole) if invocation else (whole,):
+        journal = host.ask(["journalctl", "-q", *which, "-n", "5", "-o", "cat", "--no-pager"])
+        if journal.ok and journal.text:
+            return " / ".join(journal.text.splitlines())
+    return complaint
