@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import queue
 import threading
 from dataclasses import dataclass, field
@@ -381,8 +382,9 @@ class _Applying:
                     notify.pop(operation.name, None)
                     restart.pop(operation.name, None)
         except OperationFailed:
-            # What was done stays done, so those who read it shall know.
-            reload_services(self.host, tuple(notify), tuple(restart))
+            # What was done stays done, so those who read it shall know; what they say must not hide the first failure.
+            with contextlib.suppress(OperationFailed):
+                reload_services(self.host, tuple(notify), tuple(restart))
             raise
         reload_services(self.host, tuple(notify), tuple(restart))
         if unread or changed:

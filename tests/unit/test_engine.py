@@ -153,6 +153,17 @@ class NoRoom(Operation):
         raise OSError(errno.ENOSPC, "No space left on device", "/etc/x")
 
 
+def test_the_first_failure_is_told_not_what_follows_from_it(tmp_path: Path) -> None:
+    operations = [WriteFile("/etc/x", "X", notify=("d",)), NoRoom()]
+    full = Step(id="x", title="x", group="g", why="", plan=lambda _: operations, checks=lambda _: [])
+    world = World(tmp_path, (full,))
+    world.host.commands["systemctl", "try-reload-or-restart"] = Completed((), 1, "Job for d.service failed.")
+    world.apply()
+    told = next(event for event in world.events if event["event"] == "step.failed")
+    assert "No space left" in told["got"]
+    assert ("systemctl", "try-reload-or-restart", "d.service") in world.host.ran
+
+
 def test_a_full_disk_is_named_and_nothing_is_said_to_stay(tmp_path: Path) -> None:
     full = Step(id="x", title="x", group="g", why="", plan=lambda _: [NoRoom()], checks=lambda _: [])
     world = World(tmp_path, (full,))
