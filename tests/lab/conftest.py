@@ -71,8 +71,8 @@ def lab(release: str) -> Iterator[Lab]:
 
 def _sweep() -> None:
     """Take away the labs of test runs that were killed, when nobody could."""
-    for folder in LABS.glob("proof-*"):
-        number = folder.name.removeprefix("proof-")
+    for folder in [*LABS.glob("proof-*"), *LABS.glob("luck-*")]:
+        number = folder.name.rpartition("-")[2]
         if not Path(f"/proc/{number}").exists():
             labs.down(folder.name)
 
