@@ -136,9 +136,21 @@ class RelayWizard(App[int]):
         if newcomer:
             self.show_welcome()
             return
-        if checklist.run is not None and checklist.run.status in {"failed", "interrupted", "waiting"}:
-            self.main.say(f"The last run, number {checklist.run.id}, ended: {checklist.run.status}. 3 shows it.")
+        if checklist.run is not None:
+            self._tell_of_last(checklist.run)
         self.background(self.desk.look_for_drift, lambda _: self.refresh_checklist(), lambda _: None)
+
+    def _tell_of_last(self, run: Run) -> None:
+        """Say how the last run ended, when that asks for something."""
+        match run.status:
+            case "waiting":
+                self.main.say(
+                    f"Run {run.id} has done what it could; DNS has to follow: r shows the records to publish."
+                )
+            case "failed" | "interrupted":
+                self.main.say(f"The last run, number {run.id}, ended: {run.status}. 3 shows it.", "bad")
+            case _:
+                pass
 
     def leave(self) -> None:
         """Leave; while a run goes on, say first that it does."""

@@ -17,6 +17,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
 
+from tests.terminal.picture import Picture
+
 CHECKOUT = Path(__file__).resolve().parents[2]
 SEQUENCE = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[()][A-Z0-9]|[=>78])")
 PATIENCE = 15.0
@@ -33,6 +35,7 @@ class Terminal:
     uid: int | None = None
     raw: bytes = b""
     status: int | None = None
+    picture: Picture = field(default_factory=Picture)
 
     def __enter__(self) -> Terminal:
         self.pid, self.fd = pty.fork()
@@ -67,6 +70,7 @@ class Terminal:
             os.close(self.fd)
 
     def resize(self, columns: int, rows: int) -> None:
+        self.picture.resize(columns, rows)
         fcntl.ioctl(self.fd, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
 
     def send(self, keys: str) -> None:
@@ -84,6 +88,7 @@ class Terminal:
                 break
             taken += data
         self.raw += taken
+        self.picture.write(taken)
         return taken
 
     @property
@@ -99,6 +104,15 @@ class Terminal:
             if text in SEQUENCE.sub("", self.raw[since:].decode(errors="replace")):
                 return len(self.raw)
         raise AssertionError(f"waited {patience:.0f} s for {text!r}; the terminal got:\n{self.text[-3000:]}")
+
+    def shows(self, text: str, patience: float = PATIENCE) -> str:
+        """Wait until a text stands on the screen; the screen."""
+        end = time.monotonic() + patience
+        while time.monotonic() < end:
+            if text in self.picture.text:
+                return self.picture.text
+            self.read(0.1)
+        raise AssertionError(f"waited {patience:.0f} s for {text!r}; the screen shows:\n{self.picture.text}")
 
     def quiet(self, seconds: float = 0.4) -> int:
         """Wait until nothing more comes; how many bytes there are then."""
