@@ -10,8 +10,9 @@ from tests.fake_host import FakeHost
 from tests.fake_postfix import install
 from wizard.answers import parse
 from wizard.fact import Context, Facts
+from wizard.hooks import HOOKS
 from wizard.operations.files import WriteFile
-from wizard.operations.postfix import HOOKS, MAIN, MASTER, SetPostfixParameters, SetPostfixService
+from wizard.operations.postfix import MAIN, MASTER, SetPostfixParameters, SetPostfixService
 from wizard.step import Step
 from wizard.steps import access, dkim, dmarc, mail_test, spf
 

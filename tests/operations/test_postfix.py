@@ -6,11 +6,11 @@ import pytest
 
 from tests.fake_host import FakeHost
 from tests.fake_postfix import STOCK_MAIN, STOCK_MASTER, install
+from wizard.hooks import HOOKS
 from wizard.host import Completed
 from wizard.operation import OperationFailed
 from wizard.operations.postfix import (
     CANDIDATE,
-    HOOKS,
     MAIN,
     MASTER,
     RunPostfix,

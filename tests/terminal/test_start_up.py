@@ -11,6 +11,7 @@ import pytest
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 HEAVY = ("textual", "rich", "dns", "cryptography", "jinja2", "psutil", "dkim", "spf", "ssl", "smtplib", "asyncio")
+OURS = ("wizard.engine", "wizard.host", "wizard.operations", "wizard.checks", "screens")
 
 
 def loaded_by(*arguments: str) -> set[str]:
@@ -25,7 +26,7 @@ def loaded_by(*arguments: str) -> set[str]:
     return set(json.loads(done.stdout))
 
 
-@pytest.mark.parametrize("library", HEAVY)
+@pytest.mark.parametrize("library", HEAVY + OURS)
 def test_steps_leaves_heavy_libraries_alone(library: str, tmp_path: Path) -> None:
     assert library not in loaded_by("steps", "--json", "--state", str(tmp_path / "state"))
 

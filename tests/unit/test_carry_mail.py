@@ -19,8 +19,9 @@ from wizard.checks import dovecot as ask_dovecot
 from wizard.checks import postfix as ask_postfix
 from wizard.checks import smtp
 from wizard.fact import Context, Facts
+from wizard.hooks import HOOKS
 from wizard.host import Completed, Listener
-from wizard.operations.postfix import HOOKS, MAIN, SetPostfixParameters, main_parameters
+from wizard.operations.postfix import MAIN, SetPostfixParameters, main_parameters
 from wizard.operations.users import SetPassword
 from wizard.secret import Secret
 from wizard.steps import clients, home, postfix, submission, transport

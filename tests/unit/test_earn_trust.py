@@ -25,11 +25,12 @@ from wizard.checks import dmarc as ask_dmarc
 from wizard.checks import mail_test as ask_mail
 from wizard.checks import milter, policy_agent, published
 from wizard.fact import Context, Facts
+from wizard.hooks import HOOKS
 from wizard.host import Completed, DnsRecord, DnsReply
 from wizard.lookup import World
 from wizard.operations.dkim_key import public_key
 from wizard.operations.files import WriteFile
-from wizard.operations.postfix import HOOKS, MAIN, MASTER, SetPostfixParameters, SetPostfixService
+from wizard.operations.postfix import MAIN, MASTER, SetPostfixParameters, SetPostfixService
 from wizard.steps import STEPS, access, dkim, dmarc, mail_test, postfix, spf
 
 RAW: dict[str, object] = {

@@ -18,6 +18,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from wizard.hooks import FOLDER
 from wizard.operation import Change, Command, Operation, OperationFailed
 from wizard.operations.services import RunService, unit_name
 from wizard.printable import printable
@@ -25,7 +26,6 @@ from wizard.printable import printable
 if TYPE_CHECKING:
     from wizard.host import Completed, Host
 
-FOLDER = "/etc/postfix"
 MAIN = f"{FOLDER}/main.cf"
 MASTER = f"{FOLDER}/master.cf"
 # Where a change is tried before the real file is touched: root's alone, gone at the next boot.
@@ -33,18 +33,6 @@ CANDIDATE = "/run/relay-wizard/postfix"
 # Fields of a master.cf entry before its arguments, see master(5): name, type, private, unpriv, chroot, wakeup, maxproc,
 # command.
 FIELDS = 8
-
-ACCESS_CLIENT = "relay_wizard_access_client"
-ACCESS_SENDER = "relay_wizard_access_sender"
-SPF = "relay_wizard_spf"
-HOME_RECIPIENTS = "relay_wizard_home_recipients"
-DKIM_MILTER = "relay_wizard_dkim_milter"
-DMARC_MILTER = "relay_wizard_dmarc_milter"
-HOME_TRANSPORT = "relay_wizard_home_transport"
-TEST_TRANSPORT = "relay_wizard_test_transport"
-HOOKS = (
-    ACCESS_CLIENT, ACCESS_SENDER, SPF, HOME_RECIPIENTS, DKIM_MILTER, DMARC_MILTER, HOME_TRANSPORT, TEST_TRANSPORT,
-)  # fmt: skip
 
 
 def main_parameters(host: Host) -> dict[str, str]:

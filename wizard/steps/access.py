@@ -6,9 +6,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from wizard.check import Check, Finding, failed, passed, skipped
-from wizard.checks import smtp
-from wizard.operations.files import RemoveFile, write_template
-from wizard.operations.postfix import ACCESS_CLIENT, ACCESS_SENDER, FOLDER, SetPostfixParameters, effective
+from wizard.hooks import ACCESS_CLIENT, ACCESS_SENDER, FOLDER
 from wizard.printable import printable
 from wizard.step import TRUST, Field, Step
 
@@ -45,6 +43,9 @@ def _is_network(entry: str) -> bool:
 
 def plan(context: Context) -> Sequence[Operation]:
     """Maps that have entries first, then the hooks that name them, then maps that are not needed any more."""
+    from wizard.operations.files import RemoveFile, write_template
+    from wizard.operations.postfix import SetPostfixParameters
+
     reads = (context.platform.services["postfix"],)
     maps = entries(context)
     return (
@@ -101,6 +102,8 @@ def mapped(host: Host, *, maps: dict[str, tuple[str, ...]]) -> Finding:
 
 def asked(host: Host, *, maps: dict[str, tuple[str, ...]]) -> Finding:
     """The maps stand in the restrictions in force for port 25, and for it alone."""
+    from wizard.operations.postfix import effective
+
     lists = ("smtpd_client_restrictions", "smtpd_sender_restrictions")
     question = f"postconf -x {' '.join(lists)}"
     named = [path for path, found in maps.items() if found]
@@ -117,6 +120,8 @@ def asked(host: Host, *, maps: dict[str, tuple[str, ...]]) -> Finding:
 
 def refused(context: Context, host: Host) -> Finding:
     """Introduce the first refused sender, from an address that Postfix does not trust."""
+    from wizard.checks import smtp
+
     senders = entries(context)[SENDERS]
     sender = next((entry if "@" in entry else f"somebody@{entry}" for entry in senders), "")
     question = f"{context.hostname}, port 25: MAIL FROM:<{sender}>, RCPT TO:<postmaster@{context.domain}>"

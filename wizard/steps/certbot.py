@@ -7,11 +7,6 @@ from typing import TYPE_CHECKING
 
 from wizard.answers import AnswersError
 from wizard.check import Check
-from wizard.operations.certificate import DEPLOY, POST, PRE, ObtainCertificate, RemoveUnit, WriteUnit
-from wizard.operations.files import write_template
-from wizard.operations.firewall import RENEWAL
-from wizard.operations.packages import InstallPackages
-from wizard.operations.services import RunService, unit_name
 from wizard.render import render
 from wizard.step import CERTIFY, Field, Step
 from wizard.steps.web import by_apache
@@ -28,6 +23,10 @@ MARKER = "/run/relay-wizard-port-80"
 
 def plan(context: Context) -> Sequence[Operation]:
     """The hooks first: they open port 80 for the first certificate too."""
+    from wizard.operations.certificate import ObtainCertificate
+    from wizard.operations.packages import InstallPackages
+    from wizard.operations.services import RunService
+
     platform, answers = context.platform, context.answers.certbot
     if not answers.agree_tos:
         raise AnswersError(
@@ -47,6 +46,10 @@ def plan(context: Context) -> Sequence[Operation]:
 
 
 def _hooks(context: Context) -> tuple[Operation, ...]:
+    from wizard.operations.certificate import DEPLOY, POST, PRE
+    from wizard.operations.files import write_template
+    from wizard.operations.firewall import RENEWAL
+
     services = context.platform.services
     apache = services["apache"] if by_apache(context) else ""
     return (
@@ -58,6 +61,9 @@ def _hooks(context: Context) -> tuple[Operation, ...]:
 
 def _trust(context: Context) -> Operation:
     """The timer's renewals have to trust the authority's server as the first request does."""
+    from wizard.operations.certificate import RemoveUnit, WriteUnit
+    from wizard.operations.services import unit_name
+
     bundle = context.answers.certbot.ca_bundle
     path = f"/etc/systemd/system/{unit_name(context.platform.services['renewal'])}.d/relay-wizard.conf"
     if not bundle:

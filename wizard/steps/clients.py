@@ -6,7 +6,6 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from wizard.check import Check, Finding, failed, passed, recommended, skipped
-from wizard.checks import smtp
 from wizard.step import CARRY, Step
 
 if TYPE_CHECKING:
@@ -51,6 +50,8 @@ def checks(context: Context) -> Sequence[Check]:
 def trusted(context: Context, host: Host) -> Finding:
     """Connect as a mail program does: the name typed in, the certificate judged with the system's authorities."""
     import ssl
+
+    from wizard.checks import smtp
 
     bundle = context.answers.certbot.ca_bundle
     asked = f"{context.hostname}, port 465: its certificate, judged as a mail program does"

@@ -6,10 +6,6 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from wizard.check import Check, recommended
-from wizard.checks import naming
-from wizard.operations.packages import InstallPackages
-from wizard.operations.services import RunService
-from wizard.operations.system import SetTimezone, container
 from wizard.step import HARDEN, Field, Step
 
 if TYPE_CHECKING:
@@ -19,6 +15,11 @@ if TYPE_CHECKING:
 
 def plan(context: Context) -> list[Operation]:
     """The zone; and a time daemon, unless one runs already or a container has no clock of its own."""
+    from wizard.checks import naming
+    from wizard.operations.packages import InstallPackages
+    from wizard.operations.services import RunService
+    from wizard.operations.system import SetTimezone, container
+
     platform, service = context.platform, context.platform.services["clock"]
     operations: list[Operation] = [SetTimezone(context.answers.relay.timezone)]
     daemon = naming.time_daemon(context.host)
@@ -29,6 +30,8 @@ def plan(context: Context) -> list[Operation]:
 
 def checks(context: Context) -> list[Check]:
     """Zone and time."""
+    from wizard.checks import naming
+
     zone = context.answers.relay.timezone
     return [
         recommended(Check("clock.zone", f"The time zone is {zone}", partial(naming.zone_is, zone))),

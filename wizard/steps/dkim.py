@@ -7,23 +7,15 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from wizard.check import Check
-from wizard.checks import dkim, milter
-from wizard.checks.dkim import KEYS, MILTER, SIGNING, Key
-from wizard.checks.network import system_resolvers
-from wizard.checks.published import record_checks
-from wizard.lookup import World
-from wizard.operations.dkim_key import public_key
-from wizard.operations.files import write_template
-from wizard.operations.key_owner import GiveKey
-from wizard.operations.packages import InstallPackages
-from wizard.operations.postfix import DKIM_MILTER, SetPostfixParameters, submissions_name
-from wizard.operations.services import RunService
+from wizard.hooks import DKIM_MILTER
 from wizard.step import TRUST, Field, Step
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from wizard.checks.dkim import Key
     from wizard.fact import Context
+    from wizard.lookup import World
     from wizard.operation import Operation
 
 INTERNAL = "/etc/opendkim-internal.hosts"
@@ -40,6 +32,14 @@ class Entry:
 
 def plan(context: Context) -> Sequence[Operation]:
     """The signer with its keys and tables first, running, and only then Postfix's word with it."""
+    from wizard.checks.dkim import KEYS, MILTER, SIGNING
+    from wizard.checks.network import system_resolvers
+    from wizard.operations.files import write_template
+    from wizard.operations.key_owner import GiveKey
+    from wizard.operations.packages import InstallPackages
+    from wizard.operations.postfix import SetPostfixParameters
+    from wizard.operations.services import RunService
+
     platform = context.platform
     service, user = platform.services["dkim"], platform.users["dkim"]
     found = entries(context)
@@ -70,6 +70,9 @@ def entries(context: Context) -> tuple[Entry, ...]:
     dkim.sign_unpublished says so), and while a new selector is not published the old one goes on signing. A key that
     is in use stays in use whatever DNS says today: one hiccup must not take the signer out of service.
     """
+    from wizard.checks import dkim
+    from wizard.lookup import World
+
     world = World(context.host, context.resolvers)
     in_use = dkim.keys_in_use(context.host)
     found = []
@@ -82,6 +85,9 @@ def entries(context: Context) -> tuple[Entry, ...]:
 
 
 def _key(context: Context, world: World, wanted: Key, current: Key | None) -> Key | None:
+    from wizard.checks import dkim
+    from wizard.operations.dkim_key import public_key
+
     if current == wanted or context.answers.dkim.sign_unpublished:
         return wanted
     try:
@@ -108,6 +114,11 @@ def internal_networks(context: Context) -> tuple[str, ...]:
 
 def checks(context: Context) -> Sequence[Check]:
     """The signer itself, its keys, and the keys in DNS."""
+    from wizard.checks import dkim, milter
+    from wizard.checks.published import record_checks
+    from wizard.lookup import World
+    from wizard.operations.postfix import submissions_name
+
     platform = context.platform
     world = World(context.host, context.resolvers)
     port = submissions_name(context.host)
@@ -134,6 +145,8 @@ def checks(context: Context) -> Sequence[Check]:
 
 
 def _domain_checks(context: Context, domain: str, suffix: str) -> tuple[Check, ...]:
+    from wizard.checks import dkim
+
     wanted = dkim.wanted_key(context, domain)
     user = context.platform.users["dkim"]
     return (

@@ -6,14 +6,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from wizard.check import Check, recommended
-from wizard.checks import dmarc, milter
-from wizard.checks.published import record_checks
-from wizard.lookup import World
-from wizard.operations.files import write_template
-from wizard.operations.packages import InstallPackages
-from wizard.operations.postfix import DMARC_MILTER, SetPostfixParameters
-from wizard.operations.services import RunService
-from wizard.records import report_destinations
+from wizard.hooks import DMARC_MILTER
 from wizard.step import TRUST, Field, Step
 
 if TYPE_CHECKING:
@@ -29,6 +22,12 @@ LOOPBACK = ("127.0.0.1", "::1")
 
 def plan(context: Context) -> Sequence[Operation]:
     """The milter first, running, and then Postfix's word with it, on port 25 alone."""
+    from wizard.checks import dmarc
+    from wizard.operations.files import write_template
+    from wizard.operations.packages import InstallPackages
+    from wizard.operations.postfix import SetPostfixParameters
+    from wizard.operations.services import RunService
+
     platform, home = context.platform, context.answers.home
     service = platform.services["dmarc"]
     return (
@@ -51,6 +50,11 @@ def plan(context: Context) -> Sequence[Operation]:
 
 def checks(context: Context) -> Sequence[Check]:
     """The milter, and the records as receivers read them."""
+    from wizard.checks import dmarc, milter
+    from wizard.checks.published import record_checks
+    from wizard.lookup import World
+    from wizard.records import report_destinations
+
     platform = context.platform
     world = World(context.host, context.resolvers)
     return (

@@ -6,8 +6,6 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from wizard.check import Check, recommended
-from wizard.operations.dkim_key import make_key
-from wizard.operations.packages import InstallPackages
 from wizard.step import NAME, Field, Step
 
 if TYPE_CHECKING:
@@ -22,6 +20,9 @@ if TYPE_CHECKING:
 
 def plan(context: Context) -> Sequence[Operation]:
     """The DKIM keys, so that their records can be published with all others; OpenDKIM's account owns them."""
+    from wizard.operations.dkim_key import make_key
+    from wizard.operations.packages import InstallPackages
+
     platform = context.platform
     return (
         InstallPackages(platform, platform.packages["dkim"]),

@@ -6,11 +6,6 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from wizard.check import Check
-from wizard.checks import dovecot as ask
-from wizard.operations.files import write_template
-from wizard.operations.packages import InstallPackages
-from wizard.operations.services import RunService
-from wizard.operations.users import MAIL_GROUP, CreateGroup
 from wizard.step import CARRY, Step
 
 if TYPE_CHECKING:
@@ -25,6 +20,11 @@ PAM_SERVICE = "relay-wizard-smtp"
 
 def plan(context: Context) -> Sequence[Operation]:
     """The package, the PAM service, Dovecot's settings in the words of its version, and Dovecot running."""
+    from wizard.operations.files import write_template
+    from wizard.operations.packages import InstallPackages
+    from wizard.operations.services import RunService
+    from wizard.operations.users import MAIL_GROUP, CreateGroup
+
     service = context.platform.services["dovecot"]
     new = context.facts.dovecot_version >= (2, 4)
     return (
@@ -39,6 +39,8 @@ def plan(context: Context) -> Sequence[Operation]:
 
 
 def _settings(name: str, service: str, *, new: bool) -> Operation:
+    from wizard.operations.files import write_template
+
     return write_template(
         "dovecot", f"{CONFIGURATION}/{name}", check_installed=("doveconf", "-n"), restart=(service,),
         new=new, pam=PAM_SERVICE,
@@ -47,6 +49,8 @@ def _settings(name: str, service: str, *, new: bool) -> Operation:
 
 def checks(context: Context) -> Sequence[Check]:
     """The settings in force, the socket, and that nothing else listens."""
+    from wizard.checks import dovecot as ask
+
     service = context.platform.services["dovecot"]
     return (
         Check("dovecot.running", "Dovecot runs", partial(ask.running, service=service)),

@@ -8,10 +8,6 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from wizard.check import Check
-from wizard.checks import jails
-from wizard.operations.files import write_template
-from wizard.operations.packages import InstallPackages
-from wizard.operations.services import RunService
 from wizard.step import HARDEN, Step
 
 if TYPE_CHECKING:
@@ -26,6 +22,10 @@ OPERATORS_KEPT = 5
 
 def plan(context: Context) -> list[Operation]:
     """The jails, checked as a whole before fail2ban reads them."""
+    from wizard.operations.files import write_template
+    from wizard.operations.packages import InstallPackages
+    from wizard.operations.services import RunService
+
     platform = context.platform
     # The Red Hat family's package sets firewalld's actions by itself.
     action = ("iptables-multiport", "iptables-allports") if platform.family == "debian" else ("", "")
@@ -66,6 +66,8 @@ def never_banned(context: Context) -> tuple[str, ...]:
 
 def checks(context: Context) -> list[Check]:
     """Running, seeing and sparing the right ones."""
+    from wizard.checks import jails
+
     spared = never_banned(context)
     found = [
         Check("fail2ban.config", "fail2ban accepts its configuration", jails.config_valid),

@@ -6,11 +6,6 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from wizard.check import Check
-from wizard.checks import firewall as look
-from wizard.operations import ssh
-from wizard.operations.firewall import EnableUfw, set_rules
-from wizard.operations.packages import InstallPackages
-from wizard.operations.services import RunService
 from wizard.step import HARDEN, Field, Step
 
 if TYPE_CHECKING:
@@ -27,6 +22,11 @@ def needed_ports(context: Context) -> tuple[int, ...]:
 
 def plan(context: Context) -> list[Operation]:
     """Rules first, and among them every port that SSH is answered on now; only then is anything refused."""
+    from wizard.operations import ssh
+    from wizard.operations.firewall import EnableUfw, set_rules
+    from wizard.operations.packages import InstallPackages
+    from wizard.operations.services import RunService
+
     platform = context.platform
     # Asked of the machine anew: a step before this one may have moved sshd a second ago.
     allow = {*needed_ports(context), *ssh.ports_in_use(context.host)}
@@ -37,6 +37,8 @@ def plan(context: Context) -> list[Operation]:
 
 def checks(context: Context) -> list[Check]:
     """On, complete, and no more than that."""
+    from wizard.checks import firewall as look
+
     platform, ports, block = context.platform, needed_ports(context), context.answers.firewall.block
     found = [
         Check("firewall.active", "The firewall is on, also after a boot", partial(look.active, platform)),

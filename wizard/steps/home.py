@@ -7,16 +7,6 @@ from typing import TYPE_CHECKING
 
 from wizard.answers import AnswersError
 from wizard.check import Check, Finding, failed, passed, recommended, warned
-from wizard.checks import smtp
-from wizard.operations.users import (
-    MAIL_GROUP,
-    AddToGroup,
-    CreateGroup,
-    CreateUser,
-    SetPassword,
-    stored_hash,
-    usable,
-)
 from wizard.step import CARRY, Field, Step
 from wizard.steps.submission import known_password
 
@@ -33,6 +23,8 @@ FOLDER = "Write home's folder with: relay-wizard home DIR   and run its setup.sh
 
 def plan(context: Context) -> Sequence[Operation]:
     """An account without a shell, that may log in to send, and its password."""
+    from wizard.operations.users import MAIL_GROUP, AddToGroup, CreateGroup, CreateUser
+
     home = context.answers.home
     if home is None:
         return ()
@@ -45,6 +37,8 @@ def plan(context: Context) -> Sequence[Operation]:
 
 
 def _password(context: Context, home: Home) -> tuple[Operation, ...]:
+    from wizard.operations.users import SetPassword, stored_hash, usable
+
     has_one = usable(stored_hash(context.host, home.login))
     if has_one:
         # The file may have been removed, as it should be; when it is there, it is followed.
@@ -63,6 +57,8 @@ def _password(context: Context, home: Home) -> tuple[Operation, ...]:
 
 def checks(context: Context) -> Sequence[Check]:
     """Home answers, home's login works, home's recipients are known, and it cannot send as the relay."""
+    from wizard.checks import smtp
+
     home = context.answers.home
     if home is None:
         return ()
@@ -101,6 +97,8 @@ def checks(context: Context) -> Sequence[Check]:
 
 def answers(context: Context, host: Host, *, home: Home) -> Finding:
     """A mail server answers at home's port."""
+    from wizard.checks import smtp
+
     asked, want = f"{home.address}, port {home.port}: EHLO {context.hostname}", "a mail server's greeting"
     try:
         greeting, _ = smtp.greets(host, home.address, home.port, name=context.hostname)
@@ -112,6 +110,8 @@ def answers(context: Context, host: Host, *, home: Home) -> Finding:
 
 def encrypts(context: Context, host: Host, *, home: Home) -> Finding:
     """Home offers STARTTLS on its port; Postfix then uses it."""
+    from wizard.checks import smtp
+
     asked, want = f"{home.address}, port {home.port}: EHLO {context.hostname}", "STARTTLS"
     try:
         _, found = smtp.greets(host, home.address, home.port, name=context.hostname)

@@ -6,9 +6,6 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from wizard.check import Check, recommended
-from wizard.checks import naming
-from wizard.operations.files import WriteFile, write_template
-from wizard.operations.system import SetHostname, hosts_text
 from wizard.step import HARDEN, Field, Step
 
 if TYPE_CHECKING:
@@ -20,6 +17,9 @@ CLOUD = "/etc/cloud/cloud.cfg.d/99-relay-wizard.cfg"
 
 def plan(context: Context) -> list[Operation]:
     """Hosts file first, so that the new name can be resolved the moment it is set."""
+    from wizard.operations.files import WriteFile, write_template
+    from wizard.operations.system import SetHostname, hosts_text
+
     operations: list[Operation] = []
     if context.host.stat("/etc/cloud/cloud.cfg") is not None:
         operations.append(write_template("hostname", CLOUD))
@@ -35,6 +35,8 @@ def plan(context: Context) -> list[Operation]:
 
 def checks(context: Context) -> list[Check]:
     """The name in all the places where daemons look for it."""
+    from wizard.checks import naming
+
     found = [
         Check("hostname.kept", f"The host name is {context.hostname}", partial(naming.hostname_kept, context)),
         Check("hostname.full", "hostname -f gives the full name", partial(naming.full_name, context)),

@@ -6,10 +6,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from wizard.check import Check
-from wizard.checks import catch, mail_test, smtp
-from wizard.lookup import World
-from wizard.operations.files import write_template
-from wizard.operations.postfix import FOLDER, TEST_TRANSPORT, SetPostfixParameters
+from wizard.hooks import FOLDER, TEST_TRANSPORT
 from wizard.step import TRUST, Step
 from wizard.steps.submission import known_password
 
@@ -17,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from wizard.fact import Context
+    from wizard.lookup import World
     from wizard.operation import Operation
 
 ROUTES = f"{FOLDER}/relay-wizard-test"
@@ -24,6 +22,10 @@ ROUTES = f"{FOLDER}/relay-wizard-test"
 
 def plan(context: Context) -> Sequence[Operation]:
     """The way that test messages take: to the command that sends them."""
+    from wizard.checks import catch
+    from wizard.operations.files import write_template
+    from wizard.operations.postfix import SetPostfixParameters
+
     reads = (context.platform.services["postfix"],)
     return (
         write_template("mail_test", ROUTES, notify=reads, lanes=catch.lanes(), port=catch.PORT),
@@ -33,6 +35,9 @@ def plan(context: Context) -> Sequence[Operation]:
 
 def checks(context: Context) -> Sequence[Check]:
     """One check for each way that mail takes, then the relay's refusals."""
+    from wizard.checks import mail_test, smtp
+    from wizard.lookup import World
+
     world = World(context.host, context.resolvers)
     return (
         Check(
@@ -52,6 +57,8 @@ def checks(context: Context) -> Sequence[Check]:
 
 def _submitted(context: Context, world: World) -> tuple[Check, ...]:
     """Mail of the first user whose password is known here, else of the first one, who then is skipped."""
+    from wizard.checks import mail_test
+
     users = context.answers.mail_users
     known = [user for user in users if known_password(context, user.name, user.password_file)]
     return tuple(
@@ -68,6 +75,8 @@ def _submitted(context: Context, world: World) -> tuple[Check, ...]:
 
 def _home(context: Context, world: World) -> tuple[Check, ...]:
     """Mail of each of home's domains, and mail to it."""
+    from wizard.checks import mail_test, smtp
+
     home = context.answers.home
     if home is None:
         return ()
@@ -93,6 +102,8 @@ def _home(context: Context, world: World) -> tuple[Check, ...]:
 
 def _logins(context: Context) -> tuple[Check, ...]:
     """A wrong password and a forged sender; home's login stands in where there are no users."""
+    from wizard.checks import smtp
+
     home = context.answers.home
     accounts = [(user.name, user.password_file) for user in context.answers.mail_users]
     accounts += [(home.login, home.login_password_file)] if home else []

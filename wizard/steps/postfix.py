@@ -7,11 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from wizard.check import Check, recommended
-from wizard.checks import postfix as ask
-from wizard.checks import smtp
-from wizard.operations.files import write_template
-from wizard.operations.packages import InstallPackages
-from wizard.operations.postfix import (
+from wizard.hooks import (
     ACCESS_CLIENT,
     ACCESS_SENDER,
     DKIM_MILTER,
@@ -22,12 +18,6 @@ from wizard.operations.postfix import (
     HOOKS,
     SPF,
     TEST_TRANSPORT,
-    RunPostfix,
-    SetPostfixParameters,
-    SetPostfixService,
-    main_parameters,
-    services,
-    submissions_name,
 )
 from wizard.step import CARRY, Step
 
@@ -52,6 +42,10 @@ NORMALIZES: dict[Version, int] = {(3, 5): 24, (3, 6): 14, (3, 7): 10, (3, 8): 5}
 
 def plan(context: Context) -> Sequence[Operation]:
     """Packages, maps, main.cf, port 465, and Postfix running."""
+    from wizard.operations.files import write_template
+    from wizard.operations.packages import InstallPackages
+    from wizard.operations.postfix import RunPostfix, SetPostfixParameters, SetPostfixService
+
     service = context.platform.services["postfix"]
     reads = (service,)
     return (
@@ -157,6 +151,8 @@ def normalizes(version: Version) -> bool:
 
 def alias_maps(host: Host) -> str:
     """The aliases that are configured already, else the system's, and ours after them: the first answer counts."""
+    from wizard.operations.postfix import main_parameters
+
     before = main_parameters(host).get("alias_maps")
     if before is None:
         kind = host.ask(["postconf", "-h", "default_database_type"]).text or "hash"
@@ -167,6 +163,8 @@ def alias_maps(host: Host) -> str:
 
 def submissions(host: Host) -> str:
     """The master.cf entry of port 465, in a root of its own (chroot) or not as the entry of port 25 is."""
+    from wizard.operations.postfix import services, submissions_name
+
     stock = services(host).get("smtp/inet")
     chroot = stock.fields[4] if stock else "y"
     return f"{submissions_name(host)} inet n - {chroot} - - smtpd"
@@ -201,6 +199,9 @@ def owners(answers: Answers) -> tuple[tuple[str, tuple[str, ...]], ...]:
 
 def checks(context: Context) -> Sequence[Check]:
     """Configuration, then the relay's behaviour as a stranger sees it."""
+    from wizard.checks import postfix as ask
+    from wizard.checks import smtp
+
     return (
         Check("postfix.running", "Postfix runs and listens on ports 25 and 465", ask.running),
         Check("postfix.configuration", "Postfix's configuration is sound, without a warning", ask.configuration),

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 from wizard import platforms
 from wizard.answers import BLOCKLISTS
 from wizard.check import Check, recommended
-from wizard.checks import host_system, network, reputation
 from wizard.step import HARDEN, Field, Step
 
 if TYPE_CHECKING:
@@ -18,6 +17,8 @@ if TYPE_CHECKING:
 
 def unsupported(context: Context) -> str:
     """Why this machine cannot be worked on at all, '' when it can (exit status 5)."""
+    from wizard.checks import host_system
+
     host = context.host
     if not host.is_root():
         return "not root: start it again with sudo in front"
@@ -32,6 +33,8 @@ def unsupported(context: Context) -> str:
 
 def checks(context: Context) -> list[Check]:
     """What has to be true before the first change."""
+    from wizard.checks import host_system, network
+
     found = [
         Check("preflight.root", "The wizard runs as root", host_system.is_root),
         Check("preflight.systemd", "systemd runs this machine", host_system.systemd_is_first),
@@ -61,6 +64,8 @@ def checks(context: Context) -> list[Check]:
 
 
 def _ipv6_checks(context: Context) -> list[Check]:
+    from wizard.checks import network
+
     return [
         Check("preflight.public_ipv6", "The server has the IPv6 address", partial(network.public_ipv6, context)),
         Check(
@@ -77,6 +82,8 @@ def _ipv6_checks(context: Context) -> list[Check]:
 
 
 def _block_list_checks(context: Context) -> list[Check]:
+    from wizard.checks import network, reputation
+
     resolvers = network.system_resolvers(context.host) or context.resolvers
     return [
         recommended(

@@ -6,8 +6,6 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from wizard.check import Check, recommended
-from wizard.checks import accounts
-from wizard.operations.users import SetPassword
 from wizard.step import HARDEN, Field, Step
 
 if TYPE_CHECKING:
@@ -17,12 +15,16 @@ if TYPE_CHECKING:
 
 def plan(context: Context) -> list[Operation]:
     """Nothing without a password to set."""
+    from wizard.operations.users import SetPassword
+
     secret = context.password("root", context.answers.root.password_file)
     return [] if secret is None else [SetPassword("root", secret)]
 
 
 def checks(context: Context) -> list[Check]:
     """The password of the answers, or at least not the provider's."""
+    from wizard.checks import accounts
+
     secret = context.password("root", context.answers.root.password_file)
     if secret is not None:
         ask = partial(accounts.password_is, "root", secret, "root_password")

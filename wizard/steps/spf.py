@@ -6,12 +6,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from wizard.check import Check
-from wizard.checks import policy_agent
-from wizard.checks.published import record_checks
-from wizard.lookup import World
-from wizard.operations.files import WriteFile
-from wizard.operations.packages import InstallPackages
-from wizard.operations.postfix import SPF, SetPostfixParameters, SetPostfixService
+from wizard.hooks import SPF
 from wizard.render import render
 from wizard.step import TRUST, Field, Step
 
@@ -45,6 +40,11 @@ def user(context: Context) -> str:
 
 def plan(context: Context) -> Sequence[Operation]:
     """The agent, its configuration, its service in Postfix, and then the question to it."""
+    from wizard.checks import policy_agent
+    from wizard.operations.files import WriteFile
+    from wizard.operations.packages import InstallPackages
+    from wizard.operations.postfix import SetPostfixParameters, SetPostfixService
+
     configuration = context.platform.paths["spf_conf"]
     reads = (context.platform.services["postfix"],)
     name = policy_agent.SERVICE
@@ -63,6 +63,10 @@ def plan(context: Context) -> Sequence[Operation]:
 
 def checks(context: Context) -> Sequence[Check]:
     """The agent alone, the agent under Postfix, and our own records."""
+    from wizard.checks import policy_agent
+    from wizard.checks.published import record_checks
+    from wizard.lookup import World
+
     command = ("runuser", "-u", user(context), "--", program(context), context.platform.paths["spf_conf"])
     return (
         Check(

@@ -6,22 +6,6 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from wizard.check import Check
-from wizard.checks import ssh as look
-from wizard.operations.files import MakeDirectory, write_template
-from wizard.operations.firewall import OpenPort
-from wizard.operations.packages import InstallPackages
-from wizard.operations.services import RunService
-from wizard.operations.ssh import (
-    SOCKET_DROP_IN,
-    SOCKET_GENERATOR,
-    KeepAWayIn,
-    LabelSshPort,
-    MoveSshSocket,
-    ports_in_use,
-    promised_ways_in,
-    ways_in,
-)
-from wizard.operations.users import MAIL_GROUP
 from wizard.step import HARDEN, Field, Step
 
 if TYPE_CHECKING:
@@ -38,6 +22,21 @@ def plan(context: Context) -> list[Operation]:
     Sessions go on through a reload: each has a process of its own. A revert by timer, taken back by a proved login on
     the new port, will stand between the last operation here and the end of the step.
     """
+    from wizard.operations.files import MakeDirectory, write_template
+    from wizard.operations.firewall import OpenPort
+    from wizard.operations.packages import InstallPackages
+    from wizard.operations.services import RunService
+    from wizard.operations.ssh import (
+        SOCKET_DROP_IN,
+        SOCKET_GENERATOR,
+        KeepAWayIn,
+        LabelSshPort,
+        MoveSshSocket,
+        promised_ways_in,
+        ways_in,
+    )
+    from wizard.operations.users import MAIL_GROUP
+
     answers, platform, service = context.answers.ssh, context.platform, context.platform.services["ssh"]
     operations: list[Operation] = [
         KeepAWayIn(ways_in(context, context.host) or promised_ways_in(context), answers.port),
@@ -61,11 +60,16 @@ def plan(context: Context) -> list[Operation]:
 
 def stay_reachable(context: Context) -> list[Operation]:
     """After the way back: sshd is on its old port again, and a firewall that filters has to know it."""
+    from wizard.operations.firewall import OpenPort
+    from wizard.operations.ssh import ports_in_use
+
     return [OpenPort(context.platform, port) for port in ports_in_use(context.host)]
 
 
 def checks(context: Context) -> list[Check]:
     """As sshd says, and as it answers."""
+    from wizard.checks import ssh as look
+
     port = context.answers.ssh.port
     return [
         Check("ssh.valid", "sshd accepts its configuration", look.valid),

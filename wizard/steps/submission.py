@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 from wizard.answers import AnswersError
 from wizard.check import Check
-from wizard.checks import smtp
 from wizard.step import CARRY, Step
 
 if TYPE_CHECKING:
@@ -19,6 +18,8 @@ if TYPE_CHECKING:
 
 def checks(context: Context) -> Sequence[Check]:
     """Everything is asked at the public address, from outside Postfix's own networks."""
+    from wizard.checks import smtp
+
     return (
         Check(
             "submission.implicit_tls", "Port 465 is encrypted from the first byte, with TLS 1.2 or newer",
@@ -37,6 +38,8 @@ def checks(context: Context) -> Sequence[Check]:
 
 def _logins(context: Context) -> tuple[Check, ...]:
     """A right password per user that is known. Wrong ones and forged senders are tried once, by step mail_test."""
+    from wizard.checks import smtp
+
     return tuple(
         Check(
             f"submission.login_{user.name}", f"{user.name} can log in",

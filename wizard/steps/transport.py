@@ -6,9 +6,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from wizard.check import Check, Finding, failed, passed
-from wizard.checks.postfix import transport_of
-from wizard.operations.files import RemoveFile, write_template
-from wizard.operations.postfix import FOLDER, HOME_RECIPIENTS, HOME_TRANSPORT, SetPostfixParameters, effective
+from wizard.hooks import FOLDER, HOME_RECIPIENTS, HOME_TRANSPORT
 from wizard.printable import printable
 from wizard.step import CARRY, Field, Step
 
@@ -28,6 +26,8 @@ MEND = "Run: relay-wizard apply transport"
 
 def plan(context: Context) -> Sequence[Operation]:
     """The maps first, then the parameters that name them."""
+    from wizard.operations.files import write_template
+
     home = context.answers.home
     if home is None:
         return ()
@@ -59,6 +59,9 @@ def common(home: Home) -> tuple[tuple[str, str], ...]:
 
 def asked(home: Home, reads: tuple[str, ...]) -> tuple[Operation, ...]:
     """Home is asked about each address, once; Postfix remembers the answer."""
+    from wizard.operations.files import RemoveFile, write_template
+    from wizard.operations.postfix import SetPostfixParameters
+
     return (
         write_template("transport", ASKED, notify=reads, domains=home.domains),
         SetPostfixParameters(
@@ -80,6 +83,9 @@ def asked(home: Home, reads: tuple[str, ...]) -> tuple[Operation, ...]:
 
 def listed(home: Home, reads: tuple[str, ...]) -> tuple[Operation, ...]:
     """The answers list all addresses of home."""
+    from wizard.operations.files import RemoveFile, write_template
+    from wizard.operations.postfix import SetPostfixParameters
+
     return (
         write_template("transport", LISTED, notify=reads, recipients=home.recipients),
         SetPostfixParameters(
@@ -115,6 +121,8 @@ def checks(context: Context) -> Sequence[Check]:
 
 def routed(host: Host, *, domain: str, want: str) -> Finding:
     """Ask the transport maps in force, as Postfix does."""
+    from wizard.checks.postfix import transport_of
+
     question = f"postmap -q {domain}, transport_maps"
     got = transport_of(host, domain)
     wanted = f"smtp:{want}"
@@ -125,6 +133,8 @@ def routed(host: Host, *, domain: str, want: str) -> Finding:
 
 def carried(host: Host, *, domains: tuple[str, ...]) -> Finding:
     """relay_domains in force: one too few refuses mail, one too many carries somebody else's."""
+    from wizard.operations.postfix import effective
+
     found = effective(host, "relay_domains").get("relay_domains", "")
     words = set(found.replace(",", " ").split())
     want = ", ".join(domains)
@@ -135,6 +145,8 @@ def carried(host: Host, *, domains: tuple[str, ...]) -> Finding:
 
 def recipients_known(host: Host, *, verify: bool) -> Finding:
     """Either the list of addresses is in force, or the question to home is; else bounces go to strangers."""
+    from wizard.operations.postfix import effective
+
     found = effective(host, "relay_recipient_maps", "smtpd_recipient_restrictions", "unverified_recipient_reject_code")
     question = f"postconf -x {' '.join(found)}"
     table = ASKED if verify else LISTED

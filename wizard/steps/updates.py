@@ -6,11 +6,6 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from wizard.check import Check, recommended
-from wizard.checks import updates as look
-from wizard.operations.files import write_template
-from wizard.operations.packages import InstallPackages
-from wizard.operations.services import RunService
-from wizard.operations.system import RefreshIndex, UpgradePackages
 from wizard.step import HARDEN, Field, Step
 
 if TYPE_CHECKING:
@@ -22,6 +17,11 @@ PERIODIC = "/etc/apt/apt.conf.d/60relay-wizard"
 
 def plan(context: Context) -> list[Operation]:
     """Index, upgrade, and who does it from now on."""
+    from wizard.operations.files import write_template
+    from wizard.operations.packages import InstallPackages
+    from wizard.operations.services import RunService
+    from wizard.operations.system import RefreshIndex, UpgradePackages
+
     platform, wanted = context.platform, context.answers.updates.unattended
     operations: list[Operation] = [RefreshIndex(platform), UpgradePackages(platform)]
     if wanted:
@@ -37,6 +37,8 @@ def plan(context: Context) -> list[Operation]:
 
 def checks(context: Context) -> list[Check]:
     """Up to date now, and tomorrow."""
+    from wizard.checks import updates as look
+
     platform = context.platform
     found = [
         Check("updates.none_pending", "No update waits", partial(look.none_pending, platform)),

@@ -6,20 +6,6 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from wizard.check import Check
-from wizard.checks import accounts
-from wizard.operations.files import MakeDirectory, RemoveFile, write_template
-from wizard.operations.packages import InstallPackages
-from wizard.operations.ssh import admin_group
-from wizard.operations.users import (
-    MAIL_GROUP,
-    AddToGroup,
-    AuthorizeKeys,
-    CreateGroup,
-    CreateUser,
-    SetPassword,
-    home_of,
-    primary_group,
-)
 from wizard.step import HARDEN, Field, Step
 from wizard.values import ssh_key
 
@@ -33,6 +19,9 @@ SUDOERS = "/etc/sudoers.d/relay-wizard"
 
 def plan(context: Context) -> list[Operation]:
     """Administrators first: nothing that follows may depend on root's own login."""
+    from wizard.operations.packages import InstallPackages
+    from wizard.operations.users import MAIL_GROUP, CreateGroup
+
     operations: list[Operation] = []
     if context.answers.admins:
         operations.append(InstallPackages(context.platform, context.platform.packages["sudo"]))
@@ -46,6 +35,10 @@ def plan(context: Context) -> list[Operation]:
 
 
 def _administrator(context: Context, user: User) -> list[Operation]:
+    from wizard.operations.files import MakeDirectory
+    from wizard.operations.ssh import admin_group
+    from wizard.operations.users import AddToGroup, AuthorizeKeys, CreateUser, SetPassword, home_of, primary_group
+
     host = context.host
     operations: list[Operation] = [
         CreateUser(user.name, login_shell="/bin/bash", home=True, comment="administrator"),
@@ -65,6 +58,8 @@ def _administrator(context: Context, user: User) -> list[Operation]:
 
 def _sudo(context: Context) -> list[Operation]:
     """Sudo asks for a password; an administrator who has none but a key may do without it."""
+    from wizard.operations.files import RemoveFile, write_template
+
     names = [user.name for user in context.answers.admins if _keys_only(context, user)]
     if not names:
         return [RemoveFile(SUDOERS)]
@@ -78,6 +73,8 @@ def _keys_only(context: Context, user: User) -> bool:
 
 def mail_login(context: Context, name: str, password_file: str) -> list[Operation]:
     """An account that can log in on port 465 and nowhere else; the group has to be there."""
+    from wizard.operations.users import MAIL_GROUP, AddToGroup, CreateUser, SetPassword
+
     operations: list[Operation] = [CreateUser(name, comment="sends mail"), AddToGroup(name, MAIL_GROUP)]
     secret = context.password(name, password_file)
     if secret is not None:
@@ -96,6 +93,9 @@ def checks(context: Context) -> list[Check]:
 
 
 def _administrator_checks(context: Context, user: User) -> list[Check]:
+    from wizard.checks import accounts
+    from wizard.operations.ssh import admin_group
+
     key = f"users.{_word(user.name)}"
     found = [
         Check(
@@ -115,6 +115,8 @@ def _administrator_checks(context: Context, user: User) -> list[Check]:
 
 def mail_login_checks(context: Context, step: str, name: str, password_file: str) -> list[Check]:
     """The account only sends mail, and has the password to do so."""
+    from wizard.checks import accounts
+
     key = f"{step}.{_word(name)}"
     secret = context.password(name, password_file)
     if secret is None:

@@ -6,9 +6,6 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from wizard.check import Check
-from wizard.operations.files import WriteFile
-from wizard.operations.packages import InstallPackages
-from wizard.operations.services import StopService
 from wizard.render import render
 from wizard.step import CERTIFY, Field, Step
 
@@ -26,6 +23,10 @@ def by_apache(context: Context) -> bool:
 
 def plan(context: Context) -> Sequence[Operation]:
     """Nothing for certbot's own server; else Apache with a blank page, put to sleep."""
+    from wizard.operations.files import WriteFile
+    from wizard.operations.packages import InstallPackages
+    from wizard.operations.services import StopService
+
     if not by_apache(context):
         return ()
     platform = context.platform
