@@ -160,7 +160,8 @@ class RecordsScreen(SubScreen):
             *wrapped(record.why, width),
         ]
         if live and live.detail:
-            lines[1:1] = list(wrapped(f"{live.state}: {live.detail}", width))[:3]
+            told = list(wrapped(f"{live.state}: {live.detail}", width))[:3]
+            lines[1:1] = [*told, *list(wrapped(live.asked, width, "asked ", "      "))[:2]]
         self.query_one("#record-text", Static).update(Content("\n".join(lines)))
 
     def value(self, record: PublishedRecord) -> str:

@@ -77,10 +77,11 @@ class PublishedRecord:
 
 @dataclass(frozen=True)
 class Live:
-    """What the world sees of a record now, and the story in one sentence."""
+    """What the world sees of a record now, the story in one sentence, and who was asked."""
 
     state: LiveState
     detail: str = ""
+    asked: str = ""
 
 
 def sheet(context: Context) -> tuple[PublishedRecord, ...]:
@@ -229,7 +230,7 @@ def live(context: Context, records: Sequence[PublishedRecord]) -> dict[Published
     def one(record: PublishedRecord) -> Live:
         verdict = judge(context, world, record)
         state: LiveState = "published" if verdict.state == "unseen" else verdict.state
-        return Live(state, verdict.got)
+        return Live(state, verdict.got, verdict.asked)
 
     with ThreadPoolExecutor(16) as pool:
         return dict(zip(records, pool.map(one, records), strict=True))
