@@ -513,14 +513,15 @@ class MainScreen(WizardScreen):
 
     def complain(self, error: Exception) -> None:
         """Say what went wrong; a missing answer opens its question."""
-        self.say(str(error), "bad")
+        text = said_here(str(error))
+        self.say(text, "bad")
         step_id = getattr(error, "step", "") or (self.open_id if isinstance(error, AnswersError) else "")
         if step_id:
 
             async def go() -> None:
                 await self.open(step_id, "Questions")
                 self.focus_part()
-                self.say(str(error), "bad")
+                self.say(text, "bad")
 
             self.call_later(go)
 
@@ -535,6 +536,13 @@ class MainScreen(WizardScreen):
         if typing != self._typing:
             self._typing = typing
             self.query_one(KeyBar).set_keys(TYPING_KEYS if typing else self.KEYS)
+
+
+def said_here(message: str) -> str:
+    """A message as it reads on the screens, where passwords are typed, not written into files."""
+    if "password_file: it is missing" in message:
+        return "A password is needed now. It is never saved: each session asks again."
+    return message
 
 
 def _section_for(state: StepState) -> str:

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from textual.containers import Vertical, VerticalScroll
 from textual.content import Content
-from textual.widgets import Log, Static
+from textual.widgets import Static
 
-from screens.widgets import Row, Rows
+from screens.widgets import Follower, Row, Rows
 from screens.words import TONES, bar, check_lines, clock, listed, wrapped
 from wizard.printable import printable
 from wizard.report import event_lines
@@ -150,32 +150,34 @@ class RunPart(Vertical):
 
     def compose(self) -> ComposeResult:
         yield Static("There was no run yet. Press a to apply this step.", id="run-head", markup=False)
-        log = Log(id="run-log", highlight=False, max_lines=5000)
-        log.can_focus = True
-        yield log
+        yield Follower(id="run-log", max_lines=5000)
         yield Static("", id="run-tail", markup=False)
 
     def begin(self) -> None:
         """Another run: forget the last one."""
-        self.query_one("#run-log", Log).clear()
+        log = self.query_one(Follower)
+        log.clear()
+        log.following = True
         self.query_one("#run-tail", Static).update("", layout=False)
 
     def head(self, text: str) -> None:
         """Say how far it is."""
         if text != self._said:
             self._said = text
-            self.query_one("#run-head", Static).update(Content(printable(text)), layout=False)
+            self.query_one("#run-head", Static).update(
+                Content("\n".join(printable(line) for line in text.split("\n"))), layout=False
+            )
 
     def add(self, events: Sequence[dict[str, Any]]) -> None:
         """Add what happened."""
-        log = self.query_one("#run-log", Log)
+        log = self.query_one(Follower)
         width = max(30, log.size.width - 2) if log.size.width else 40
         lines: list[str] = []
         for event in events:
             for line in self._words(event):
                 lines += _folded(line, width)
         if lines:
-            log.write_lines(lines)
+            log.add(lines)
 
     def _words(self, event: dict[str, Any]) -> Iterator[str]:
         """An event in words: those of the command line, but for what is done with other keys here."""

@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, ClassVar
 from textual.binding import Binding, BindingType
 from textual.containers import VerticalScroll
 from textual.content import Content
-from textual.widgets import Log, Static
+from textual.widgets import Static
 
 from screens import terminal
 from screens.base import SubScreen
+from screens.widgets import Follower
 from wizard.printable import printable
 
 if TYPE_CHECKING:
@@ -115,11 +116,11 @@ class LogScreen(SubScreen):
         self._rest = b""
 
     def body(self) -> ComposeResult:
-        yield Log(id="log", highlight=False, max_lines=20000)
+        yield Follower(id="log", max_lines=20000)
 
     def on_mount(self) -> None:
         self.entitle(f"Run {self._run}: what its commands said")
-        self.query_one(Log).focus()
+        self.query_one(Follower).focus()
         self.set_interval(CHUNK_PAUSE, self._read)
 
     def on_unmount(self) -> None:
@@ -140,7 +141,7 @@ class LogScreen(SubScreen):
         whole, newline, self._rest = data.rpartition(b"\n")
         if newline:
             text = self.desk.redactor.clean(whole.decode(errors="replace")).split("\n")
-            self.query_one(Log).write_lines([printable(line.rpartition("\r")[2] or line) for line in text])
+            self.query_one(Follower).add([printable(line.rpartition("\r")[2] or line) for line in text])
 
     def action_pager(self) -> None:
         """Read it with the pager."""

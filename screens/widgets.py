@@ -15,7 +15,7 @@ from textual.reactive import reactive
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
 from textual.widget import Widget
-from textual.widgets import Static
+from textual.widgets import Log, Static
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -246,6 +246,35 @@ class Sections(Static, can_focus=True):
         """Ask for the part beside this one."""
         at = self.names.index(self.here)
         self.post_message(self.Turned(self.names[(at + by) % len(self.names)]))
+
+
+class Follower(Log):
+    """Lines that come in at the end, which stays in sight until one scrolls up; End follows it again."""
+
+    def __init__(self, *, id: str, max_lines: int) -> None:  # noqa: A002 - Textual's word
+        super().__init__(id=id, highlight=False, max_lines=max_lines)
+        self.can_focus = True
+        self.following = True
+
+    def add(self, lines: Sequence[str]) -> None:
+        """Add lines. Whether to scroll is not read off the scroll bar: it lags behind when lines come in quickly."""
+        self.write_lines(lines, scroll_end=self.following)
+
+    def action_scroll_up(self) -> None:
+        self.following = False
+        super().action_scroll_up()
+
+    def action_page_up(self) -> None:
+        self.following = False
+        super().action_page_up()
+
+    def action_scroll_home(self) -> None:
+        self.following = False
+        super().action_scroll_home()
+
+    def action_scroll_end(self) -> None:
+        self.following = True
+        super().action_scroll_end()
 
 
 class KeyBar(Static):
