@@ -258,7 +258,15 @@ class Follower(Log):
 
     def add(self, lines: Sequence[str]) -> None:
         """Add lines. Whether to scroll is not read off the scroll bar: it lags behind when lines come in quickly."""
-        self.write_lines(lines, scroll_end=self.following)
+        self.write_lines(lines, scroll_end=False)
+        self._follow()
+
+    def on_resize(self) -> None:
+        self._follow()
+
+    def _follow(self) -> None:
+        if self.following:
+            self.scroll_end(animate=False, x_axis=False)
 
     def action_scroll_up(self) -> None:
         self.following = False

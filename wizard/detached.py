@@ -88,9 +88,10 @@ def _work_locked(engine: Engine, run: int, redactor: Redactor) -> int:
     began = host.monotonic()
     outcome = _outcome(engine, run, host, request, emit)
     emit({"event": "run.measured", "wall_seconds": host.monotonic() - began, **host.own_use()})
-    store.finish_run(run, outcome.status, outcome.exit, engine.now())
     finished = {"event": "run.finished", "status": outcome.status, "changed": outcome.changed, "steps": outcome.steps}
+    # The last word first: who follows leaves as soon as the run is over, and must have heard it by then.
     store.add_event(run, finished)
+    store.finish_run(run, outcome.status, outcome.exit, engine.now())
     return outcome.exit
 
 

@@ -246,10 +246,10 @@ def work(engine: Engine, host: Host, run: int, request: dict[str, Any]) -> None:
 
     emit({"event": "run.started", "run": run, "kind": request["kind"], "steps": request["steps"]})
     outcome = detached._outcome(engine, run, host, request, emit)
-    store.finish_run(run, outcome.status, outcome.exit, engine.now())
     store.add_event(
         run, {"event": "run.finished", "status": outcome.status, "changed": outcome.changed, "steps": outcome.steps}
     )
+    store.finish_run(run, outcome.status, outcome.exit, engine.now())
 
 
 def fake_desk(

@@ -201,3 +201,15 @@ async def test_the_run_of_somebody_else_is_not_disturbed(tmp_path: Path) -> None
             await operator.until("Apply (y)")
             await operator.press("y")
             await operator.until("Another run is going on")
+
+
+async def test_the_end_of_a_long_run_stays_in_sight_until_one_scrolls_up(tmp_path: Path) -> None:
+    async with at_the_desk(tmp_path, ANSWERS) as operator:
+        await operator.press("escape", "A", "y")
+        await operator.until("r shows the records")
+        await operator.until("waiting: ")
+        await operator.press("tab", "3", "home")
+        await operator.until("Run 1: apply.")
+        assert "waiting: " not in operator.seen
+        await operator.press("end")
+        await operator.until("waiting: ")
