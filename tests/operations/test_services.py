@@ -1,4 +1,4 @@
-"""Services: started once, and with the daemon's own words when it does not start."""
+"""Services: what systemd says of a unit while it is on its way is not taken for its end."""
 
 from __future__ import annotations
 
@@ -7,57 +7,37 @@ import pytest
 from tests.fake_host import FakeHost
 from wizard.host import Completed
 from wizard.operation import OperationFailed
-from wizard.operations.services import RunService, reload_services
-
-NOISE = "fail2ban.service: Failed with result 'exit-code'.\nFailed to start fail2ban.service.\n"
+from wizard.operations.services import PASSING_SECONDS, RunService, reload_services
 
 
-def machine(*, enabled: str = "disabled", active: str = "inactive", breaks: bool = False) -> FakeHost:
-    """A systemd with one unit."""
-    state = {"is-enabled": enabled, "is-active": active}
+def host_saying(*words: str) -> FakeHost:
+    """A machine whose unit goes through these states, one each time it is asked, and stays in the last."""
+    host, left = FakeHost(), list(words)
 
-    def systemctl(_host: FakeHost, argv: tuple[str, ...], _stdin: bytes) -> Completed:
-        verb = argv[1]
-        if verb in state:
-            return Completed(argv, 0, f"{state[verb]}\n")
-        if verb == "show":
-            return Completed(argv, 0, "0123abcd\n")
-        if breaks or (verb == "enable" and state["is-enabled"] == "masked"):
-            return Completed(argv, 1, "Job for fail2ban.service failed.\n")
-        if verb == "unmask":
-            state["is-enabled"] = "disabled"
-        if verb == "enable":
-            state.update({"is-enabled": "enabled", "is-active": "active"})
-        return Completed(argv, 0)
+    def say(_host: FakeHost, argv: tuple[str, ...], _stdin: bytes) -> Completed:
+        return Completed(argv, 0, left.pop(0) if len(left) > 1 else left[0])
 
-    return FakeHost(commands={("systemctl",): systemctl, ("journalctl", "-q", "-u"): NOISE})
+    host.commands |= {
+        ("systemctl", "is-active"): say, ("systemctl", "is-enabled"): "enabled",
+        ("systemctl", "try-reload-or-restart"): "", ("journalctl",): "it broke\n",
+    }  # fmt: skip
+    return host
 
 
-@pytest.mark.parametrize("enabled", ["disabled", "enabled", "masked", "not-found"])
-@pytest.mark.parametrize("active", ["inactive", "failed"])
-def test_a_service_is_started_once(enabled: str, active: str) -> None:
-    host, operation = machine(enabled=enabled, active=active), RunService("fail2ban")
-    assert operation.diff(host) is not None
-    operation.apply(host)
-    assert operation.diff(host) is None
+def test_a_service_that_is_still_reloading_is_waited_for() -> None:
+    host = host_saying("active", "reloading", "reloading", "active")
+    reload_services(host, ("ssh",), ())
+    assert 0 < host.ticks < 1
 
 
-@pytest.mark.parametrize(
-    ("own", "told"),
-    [("ERROR no such filter\n", "ERROR no such filter"), ("", "Failed to start fail2ban.service.")],
-    ids=["the daemon said why", "it said nothing"],
-)
-def test_a_daemon_that_does_not_start_is_quoted(own: str, told: str) -> None:
-    host = machine(breaks=True)
-    host.commands[("journalctl", "-q", "_SYSTEMD_INVOCATION_ID=0123abcd")] = own
-    with pytest.raises(OperationFailed) as caught:
-        RunService("fail2ban").apply(host)
-    assert told in caught.value.got
-    assert "journalctl -u fail2ban.service" in caught.value.do
+def test_a_service_that_does_not_come_back_is_told() -> None:
+    with pytest.raises(OperationFailed, match="it broke"):
+        reload_services(host_saying("active", "failed"), ("ssh",), ())
+    stuck = host_saying("active", "reloading")
+    with pytest.raises(OperationFailed):
+        reload_services(stuck, ("ssh",), ())
+    assert PASSING_SECONDS <= stuck.ticks < PASSING_SECONDS + 1
 
 
-def test_without_a_journal_systemctl_is_quoted() -> None:
-    host = machine(active="active", breaks=True)
-    del host.commands["journalctl", "-q", "-u"]
-    with pytest.raises(OperationFailed, match="Job for fail2ban"):
-        reload_services(host, ("fail2ban",), ())
+def test_a_service_that_is_reloading_is_not_planned_to_be_started() -> None:
+    assert RunService("ssh").diff(host_saying("reloading", "active")) is None

@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 from wizard.check import Finding, failed, passed
-from wizard.operations.services import unit_name
+from wizard.operations.services import activity, unit_name
 from wizard.operations.users import MAIL_GROUP
 from wizard.printable import printable
 
@@ -20,7 +20,7 @@ MEND = "Run: relay-wizard apply dovecot"
 def running(host: Host, *, service: str) -> Finding:
     """The service is active."""
     unit = unit_name(service)
-    got = host.ask(["systemctl", "is-active", unit]).text or "unknown"
+    got = activity(host, unit) or "unknown"
     do = f"{MEND}   or see: journalctl -u {unit} -n 50"
     question = f"systemctl is-active {unit}"
     return passed(question, got, "active") if got == "active" else failed(question, got, "active", do)

@@ -10,10 +10,27 @@ from wizard.operation import Change, Command, Operation, OperationFailed
 if TYPE_CHECKING:
     from wizard.host import Host
 
+# States that a unit only passes through, and how long it is waited for.
+PASSING = frozenset({"activating", "reloading", "refreshing"})
+PASSING_SECONDS = 10.0
+
 
 def unit_name(service: str) -> str:
     """The unit of a service: "postfix" → "postfix.service"; a name with a suffix stays."""
     return service if "." in service else f"{service}.service"
+
+
+def activity(host: Host, unit: str) -> str:
+    """What systemd says of a unit ("active", "inactive", "failed" …), once it is no longer on its way.
+
+    A daemon that reads its files again is "reloading" for a moment after `systemctl reload` has come back.
+    """
+    until = host.monotonic() + PASSING_SECONDS
+    while True:
+        found = host.ask(["systemctl", "is-active", unit]).text
+        if found not in PASSING or host.monotonic() >= until:
+            return found
+        host.sleep(0.1)
 
 
 @dataclass(frozen=True)
@@ -37,7 +54,7 @@ class RunService(Operation):
     def diff(self, host: Host) -> Change | None:
         unit = unit_name(self.name)
         enabled = host.ask(["systemctl", "is-enabled", unit]).text
-        active = host.ask(["systemctl", "is-active", unit]).text
+        active = activity(host, unit)
         # "static", "generated", "alias" … units cannot be enabled and need not be.
         wants_enable = enabled in {"disabled", "masked", "masked-runtime", "not-found", ""}
         if not wants_enable and active == "active":
@@ -61,7 +78,7 @@ class RunService(Operation):
         if host.ask(["systemctl", "is-enabled", unit]).text == "masked":
             host.run(["systemctl", "unmask", unit])
         done = host.run(["systemctl", "enable", "--now", unit], timeout=120)
-        if done.ok and host.ask(["systemctl", "is-active", unit]).text == "active":
+        if done.ok and activity(host, unit) == "active":
             return
         raise OperationFailed(
             f"start {self.name}", _reason(host, unit, done.complaint),
@@ -87,7 +104,7 @@ class StopService(Operation):
     def diff(self, host: Host) -> Change | None:
         unit = unit_name(self.name)
         enabled = host.ask(["systemctl", "is-enabled", unit]).text
-        active = host.ask(["systemctl", "is-active", unit]).text
+        active = activity(host, unit)
         if enabled in {"not-found", ""}:
             return None
         wanted = {"masked"} if self.mask else {"disabled", "masked", "static", "indirect"}
@@ -126,9 +143,9 @@ def reload_services(host: Host, notify: tuple[str, ...], restart: tuple[str, ...
     for name in dict.fromkeys((*notify, *restart)):
         unit = unit_name(name)
         verb = "try-restart" if name in restart else "try-reload-or-restart"
-        was_active = host.ask(["systemctl", "is-active", unit]).text == "active"
+        was_active = activity(host, unit) == "active"
         done = host.run(["systemctl", verb, unit], timeout=120)
-        if not done.ok or (was_active and host.ask(["systemctl", "is-active", unit]).text != "active"):
+        if not done.ok or (was_active and activity(host, unit) != "active"):
             raise OperationFailed(
                 f"make {name} read its new configuration", _reason(host, unit, done.complaint),
                 f"Read more with: journalctl -u {unit} -n 50",
