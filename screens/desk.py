@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from wizard.checklist import StepState
     from wizard.engine import Engine, StepPlan
     from wizard.fact import Context
-    from wizard.host import Host
+    from wizard.host import Host, SshSession
     from wizard.step import Field, Step
 
     # Starts a run in the background: store, request, passwords, the time; its number.
@@ -90,7 +90,7 @@ class Desk:
         steps: the checklist.
         look: the machine, on which changes are refused.
         launch: starts a run that does not live in this terminal.
-        operator: the address of the operator's SSH connection.
+        session: the operator's SSH session.
         exports: the folder into which sheets are saved on request.
         passwords: what the operator typed; in memory alone, handed to a run and gone with this process.
     """
@@ -99,7 +99,7 @@ class Desk:
     steps: Sequence[Step]
     look: Host
     launch: Launch
-    operator: str = ""
+    session: SshSession | None = None
     exports: Path = field(default_factory=Path.home)
     passwords: dict[str, Secret] = field(default_factory=dict)
     redactor: Redactor = field(default_factory=Redactor)
@@ -112,7 +112,7 @@ class Desk:
         store = Store.open(self.state)
         try:
             answers = parse(store.answers() or {})
-            yield Engine(self.steps, store, self.look, answers, self.operator, dict(self.passwords))
+            yield Engine(self.steps, store, self.look, answers, self.session, dict(self.passwords))
         finally:
             store.close()
 
@@ -193,10 +193,13 @@ class Desk:
             AnswersError: when an answer is missing, before anything is begun.
             Locked: when another run is going on.
         """
+        from wizard import detached, guard
+
         with self.engine() as engine:
             if kind == "apply":
                 self._answers_suffice(engine, ids)
-            request = {"kind": kind, "steps": list(ids), "wait": 0, "operator": self.operator}
+            confirm = kind == "apply" and guard.is_wanted("auto", self.session)
+            request = detached.request(kind, ids, self.session, confirm=confirm)
             return self.launch(engine.store, request, self.passwords, engine.now())
 
     @staticmethod
@@ -300,7 +303,7 @@ def open_desk(state: Path, given: str | None) -> Desk:
     def launch(store: Store, request: dict[str, Any], passwords: Mapping[str, Secret], at: str) -> int:
         return detached.start(store, LocalHost(redactor=redactor), request, passwords, at)
 
-    desk = Desk(state, STEPS, look, launch, look.ssh_client(), redactor=redactor)
+    desk = Desk(state, STEPS, look, launch, look.ssh_session(), redactor=redactor)
     if given is not None:
         from wizard.answers import load
 

@@ -27,4 +27,10 @@ MIGRATIONS: tuple[str, ...] = (
         step TEXT PRIMARY KEY, status TEXT NOT NULL, at TEXT NOT NULL, verified_at TEXT, planned INTEGER NOT NULL
     );
     """,
+    """
+    CREATE TABLE guards (
+        id INTEGER PRIMARY KEY AUTOINCREMENT, run INTEGER NOT NULL REFERENCES runs (id), state TEXT NOT NULL,
+        since INTEGER NOT NULL, armed TEXT NOT NULL, ended TEXT, record TEXT NOT NULL
+    );
+    """,
 )

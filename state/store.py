@@ -103,6 +103,32 @@ class Done:
 
 
 @dataclass(frozen=True)
+class Guard:
+    """A timed revert: what it takes back unless the operator's way in is proved.
+
+    Attributes:
+        run: the run that it stands over.
+        state: "armed" (changes are being made), "waiting" (for the proof), "reverting", or how it ended: "proved",
+            "reverted".
+        since: the number of the last change before it; those above are taken back.
+        record: the parts that the engine needs, as it wrote them.
+    """
+
+    id: int
+    run: int
+    state: str
+    since: int
+    armed: str
+    ended: str | None
+    record: dict[str, Any]
+
+    @property
+    def is_open(self) -> bool:
+        """True until it has ended, one way or the other."""
+        return self.ended is None
+
+
+@dataclass(frozen=True)
 class Observation:
     """What was last seen of a step: `status` of its checks then, when, when they last passed, changes still planned."""
 
@@ -279,6 +305,46 @@ class Store:
         )
         return tuple(_snapshot(row) for row in rows)
 
+    # Guards
+
+    def add_guard(self, run: int, record: dict[str, Any], at: str) -> int:
+        """Note that a guard stands over all changes from now on; its number."""
+        with self._connection as connection:
+            done = connection.execute(
+                "INSERT INTO guards (run, state, since, armed, record)"
+                " SELECT ?, 'armed', COALESCE(MAX(id), 0), ?, ? FROM changes",
+                (run, at, json.dumps(record)),
+            )
+            return int(done.lastrowid or 0)
+
+    def keep_guard(self, guard: int, run: int, record: dict[str, Any]) -> None:
+        """Note what has become of an open guard: the run that it stands over now, and its record."""
+        with self._connection as connection:
+            connection.execute("UPDATE guards SET run = ?, record = ? WHERE id = ?", (run, json.dumps(record), guard))
+
+    def turn_guard(self, guard: int, before: Sequence[str], after: str, ended: str | None = None) -> bool:
+        """Lead a guard from one of the states `before` to `after`; False when it is in none of them any more.
+
+        Run, timer and operator may all want to: whoever comes first does.
+        """
+        marks = ", ".join("?" * len(before))
+        with self._connection as connection:
+            done = connection.execute(
+                f"UPDATE guards SET state = ?, ended = ? WHERE id = ? AND state IN ({marks})",  # noqa: S608 - marks alone
+                (after, ended, guard, *before),
+            )
+            return done.rowcount == 1
+
+    def last_guard(self) -> Guard | None:
+        """The newest guard."""
+        row = self._connection.execute(
+            "SELECT id, run, state, since, armed, ended, record FROM guards ORDER BY id DESC LIMIT 1"
+        ).fetchone()
+        if row is None:
+            return None
+        number, run, state, since, armed, ended, record = row
+        return Guard(number, run, state, since, armed, ended, json.loads(record))
+
     # Observations
 
     def observe(self, step: str, status: str, at: str, planned: int) -> None:
@@ -330,6 +396,33 @@ class Store:
                 return False
         except Locked:
             return True
+
+    @contextlib.contextmanager
+    def alive(self, run: int) -> Iterator[None]:
+        """Show, while it lasts, that the process of a run is there: also while it only waits, without the run lock."""
+        fd = os.open(self.run_folder(run) / "alive", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX)
+            yield
+        finally:
+            os.close(fd)
+
+    def lives(self, run: int) -> bool:
+        """True while the process of a run is there, at work or waiting."""
+        if self.folder is None:
+            return False
+        try:
+            fd = os.open(self.folder / "runs" / str(run) / "alive", os.O_RDWR | os.O_CLOEXEC)
+        except FileNotFoundError:
+            return False
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+        else:
+            return False
+        finally:
+            os.close(fd)
 
     def run_folder(self, run: int) -> Path:
         """The 0700 folder for the files of a run, made when absent."""

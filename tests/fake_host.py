@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
 
-from wizard.host import NOT_FOUND, Completed, DnsReply, FileStat, Host, HostError, Listener
+from wizard.host import NOT_FOUND, Completed, DnsReply, FileStat, Host, HostError, Listener, SshSession
 from wizard.secret import Secret
 
 # What a command does on the fake machine: its words and standard input in, its outcome out; it may change the host.
@@ -52,7 +52,7 @@ class FakeHost(Host):
     ram: int = 1 << 30
     disk: int = 20 << 30
     root: bool = True
-    client: str = ""
+    session: SshSession | None = None
     clock: datetime = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
     ticks: float = 0.0
     ran: list[tuple[str, ...]] = field(default_factory=list)
@@ -95,10 +95,10 @@ class FakeHost(Host):
                 return found(self, argv, stdin)
         return Completed(argv, NOT_FOUND, "", f"{argv[0]}: No such file or directory")
 
-    def read(self, path: str) -> bytes | None:
+    def read(self, path: str, *, follow: bool = True) -> bytes | None:
         found = self.files.get(path)
         if found is not None and found.kind == "symlink":
-            return self.read(found.target)
+            return self.read(found.target) if follow else None
         return found.data if found is not None and found.kind == "file" else None
 
     def stat(self, path: str) -> FileStat | None:
@@ -173,8 +173,8 @@ class FakeHost(Host):
     def crypt(self, secret: Secret, setting: str) -> str:
         return f"$fake${secret.reveal()}"
 
-    def ssh_client(self) -> str:
-        return self.client
+    def ssh_session(self) -> SshSession | None:
+        return self.session
 
     def is_root(self) -> bool:
         return self.root

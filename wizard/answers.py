@@ -93,6 +93,7 @@ class Ssh:
     port: int = value(values.ssh_port, 2222)
     permit_root_login: str = value(values.choice("no", "prohibit-password", "yes"), "prohibit-password")
     password_authentication: bool = value(values.flag, default=False)
+    revert_after: int = value(values.proof_time, 300)
 
 
 @dataclass(frozen=True)

@@ -17,8 +17,10 @@ from wizard.answers import Answers, AnswersError, as_tables, as_toml, load, pars
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from state.store import Guard
     from wizard.check import CheckResult
     from wizard.engine import Engine
+    from wizard.host import SshSession
     from wizard.step import Step
 
 DEFAULT_STATE = "/var/lib/relay-wizard"
@@ -111,6 +113,13 @@ def _parser() -> argparse.ArgumentParser:
     apply.add_argument(
         "--wait", metavar="DURATION", type=_duration, default=0.0, help="watch DNS that long: 90s, 10m, 1h"
     )
+    apply.add_argument(
+        "--confirm-ssh", choices=("none", "login", "auto"),
+        help="what has to be seen before a change of SSH, firewall or fail2ban stays: a new login (login), nothing "
+        "(none), a login if you are here by SSH (auto); without it the old state comes back after ssh.revert_after",
+    )  # fmt: skip
+    confirm = add("confirm", _confirm, "keep a change of SSH or firewall: I could log in again")
+    confirm.add_argument("--extend", action="store_true", help="start the countdown anew instead")
     verify = add("verify", _verify, "run the checks now")
     verify.add_argument("step", nargs="*", metavar="STEP")
     verify.add_argument("--watch", action="store_true", help="repeat until they pass")
@@ -124,6 +133,8 @@ def _parser() -> argparse.ArgumentParser:
     add("answers", _answers, "the saved answers, without secrets")
     home = add("home", _home, "write the folder for the server at home")
     home.add_argument("directory", metavar="DIR")
+    revert = commands.add_parser("revert", parents=[common])
+    revert.set_defaults(command=_revert)
     background = commands.add_parser("run-in-background", parents=[common])
     background.add_argument("run", type=int)
     background.set_defaults(command=_work)
@@ -198,8 +209,66 @@ def _apply(arguments: argparse.Namespace) -> int:
             step.plan(engine.context())
     if not arguments.yes:
         _ask_first(engine, chosen)
-    request = {"kind": "apply", "steps": [step.id for step in chosen], "wait": arguments.wait}
-    return _start(arguments, engine, request)
+    elif arguments.confirm_ssh is None:
+        _refuse_to_lock_out(engine, chosen)
+    from wizard import detached, guard
+
+    confirm = guard.is_wanted(arguments.confirm_ssh or "auto", engine.session)
+    ids = [step.id for step in chosen]
+    return _start(
+        arguments, engine, detached.request("apply", ids, engine.session, wait=arguments.wait, confirm=confirm)
+    )
+
+
+def _refuse_to_lock_out(engine: Engine, chosen: list[Step]) -> None:
+    """Without questions, somebody has to have said what shows that the operator can still get in."""
+    named = ", ".join(made.step.id for made in engine.may_lock_out(chosen))
+    if named:
+        raise Refused(
+            f"{named}: this could cut you off, and --yes asks nothing. Say with --confirm-ssh what has to be seen "
+            "before it stays: login (a new login by SSH; else all is taken back after ssh.revert_after seconds), "
+            "none (nothing; you have another way in), or auto (login when you are here by SSH)",
+            Exit.USAGE,
+        )
+
+
+def _confirm(arguments: argparse.Namespace) -> int:
+    """The operator's word that the new way in works, from a session that came in by it."""
+    from wizard import guard as guards
+    from wizard.host import LocalHost
+
+    engine = _engine(arguments, create=False)
+    _require_root(engine)
+    guard = engine.store.last_guard()
+    if arguments.extend and guard is not None and guard.is_open:
+        guards.set_timer(engine.store, LocalHost(), guard.record["seconds"])
+        return _print([f"The countdown begins anew: {guard.record['seconds']} seconds."])
+    if guard is not None and not guard.is_open:
+        return _tell_how_it_ended(guard)
+    if guard is None or (refusal := guards.refusal(guard, engine.session)):
+        raise Refused(refusal if guard else "there is nothing to confirm", Exit.USAGE)
+    guards.prove(engine.store, LocalHost(), guard, "the operator's word")
+    return _tell_how_it_ended(engine.store.last_guard() or guard)
+
+
+def _tell_how_it_ended(guard: Guard) -> int:
+    if guard.state == "proved":
+        return _print(["The change stays. To go on where a killed run stopped: relay-wizard apply"])
+    raise Refused(f"too late: the change was taken back at {guard.ended}. Apply again to try once more.", Exit.USAGE)
+
+
+def _revert(arguments: argparse.Namespace) -> int:
+    """What the timer starts: keep the change when a login was seen, else take it back."""
+    from wizard import detached
+    from wizard import guard as guards
+    from wizard.host import LocalHost
+
+    store = Store.open(Path(arguments.state))
+    guard = store.last_guard()
+    log = store.run_folder(guard.run) / "revert.log" if guard else None
+    session = detached.session_of(store.run(guard.run).request) if guard else None
+    guards.fall(_engine(arguments, session=session), LocalHost(log=log))
+    return Exit.WELL
 
 
 def _rollback(arguments: argparse.Namespace) -> int:
@@ -210,7 +279,9 @@ def _rollback(arguments: argparse.Namespace) -> int:
         print(f"{arguments.step}: there is nothing to take back.", file=sys.stderr)
     elif not arguments.yes and sys.stdin.isatty() and not _confirmed(f"Take back what {arguments.step} changed?"):
         return Exit.INTERRUPTED
-    return _start(arguments, engine, {"kind": "rollback", "steps": [step.id for step in chosen], "wait": 0})
+    from wizard import detached
+
+    return _start(arguments, engine, detached.request("rollback", [step.id for step in chosen], engine.session))
 
 
 def _start(arguments: argparse.Namespace, engine: Engine, request: dict[str, Any]) -> int:
@@ -219,7 +290,7 @@ def _start(arguments: argparse.Namespace, engine: Engine, request: dict[str, Any
 
     host = LocalHost()
     try:
-        run = detached.start(engine.store, host, {**request, "operator": engine.operator}, {}, engine.now())
+        run = detached.start(engine.store, host, request, {}, engine.now())
     except Locked:
         raise Refused("another run is going on. Follow it with: relay-wizard attach", Exit.LOCKED) from None
     return _follow(arguments, engine, run)
@@ -314,7 +385,7 @@ def _work(arguments: argparse.Namespace) -> int:
     host = LocalHost(redactor=redactor)
     store = Store.open(Path(arguments.state))
     run = store.run(arguments.run)
-    engine = _engine(arguments, operator=run.request["operator"], redactor=redactor)
+    engine = _engine(arguments, session=detached.session_of(run.request), redactor=redactor)
     engine.passwords = detached.take_passwords(store, host, run.id)
     return detached.work(engine, run.id, redactor)
 
@@ -323,7 +394,7 @@ def _work(arguments: argparse.Namespace) -> int:
 
 
 def _engine(
-    arguments: argparse.Namespace, *, create: bool = True, operator: str | None = None, redactor: Any = None
+    arguments: argparse.Namespace, *, create: bool = True, session: SshSession | None = None, redactor: Any = None
 ) -> Engine:
     from wizard.engine import Engine
     from wizard.host import DryRunHost
@@ -332,7 +403,7 @@ def _engine(
     given = _read_answers(arguments.answers) if arguments.answers else None
     store = Store.open(Path(arguments.state), create=create or given is not None)
     host = DryRunHost(redactor=redactor)
-    engine = Engine(STEPS, store, host, Answers(), host.ssh_client() if operator is None else operator)
+    engine = Engine(STEPS, store, host, Answers(), session or host.ssh_session())
     engine.answers = _keep_answers(store, given)
     return engine
 

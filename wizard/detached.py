@@ -9,17 +9,18 @@ from __future__ import annotations
 import json
 import os
 import sys
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from state.store import Locked
-from wizard.host import LocalHost
+from wizard.host import LocalHost, SshSession
 from wizard.operation import advice
 from wizard.secret import Redactor, Secret
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from state.store import Store
     from wizard.engine import Engine, Outcome
@@ -32,13 +33,39 @@ STARTING = 30.0
 INTERRUPTED_EXIT = 3
 
 
-def start(store: Store, host: Host, request: dict[str, Any], passwords: Mapping[str, Secret], at: str) -> int:
+def request(
+    kind: str, steps: Sequence[str], session: SshSession | None, *, wait: float = 0, confirm: bool = False
+) -> dict[str, Any]:
+    """What is asked of a run, as the store keeps it.
+
+    Args:
+        kind: "apply" or "rollback".
+        steps: ids.
+        session: the operator's SSH session.
+        wait: seconds to go on watching for what the operator must publish.
+        confirm: whether a change that could cut the operator off is taken back unless a new login is seen.
+    """
+    known = asdict(session) if session else None
+    return {"kind": kind, "steps": list(steps), "session": known, "wait": wait, "confirm": confirm}
+
+
+def session_of(asked: dict[str, Any]) -> SshSession | None:
+    """The SSH session that a run was started from."""
+    return SshSession(**asked["session"]) if asked["session"] else None
+
+
+def unit_of(run: int) -> str:
+    """The transient unit that a run lives in."""
+    return f"relay-wizard-run-{run}.service"
+
+
+def start(store: Store, host: Host, asked: dict[str, Any], passwords: Mapping[str, Secret], at: str) -> int:
     """Begin a run in the background; its number.
 
     Args:
         store: the state.
         host: the machine.
-        request: {"kind": "apply"|"rollback", "steps": [...], "wait": seconds, "operator": address}.
+        asked: what `request` made.
         passwords: what the operator typed, handed over in a 0600 file that the run removes as it reads it.
         at: the time.
 
@@ -46,16 +73,23 @@ def start(store: Store, host: Host, request: dict[str, Any], passwords: Mapping[
         Locked: when another run is going on.
     """
     with store.lock():
-        run = store.add_run(request, at)
+        run = store.add_run(asked, at)
         folder = store.run_folder(run)
     if passwords:
         words = json.dumps({account: secret.reveal() for account, secret in passwords.items()})
         host.write(str(folder / "passwords"), words.encode(), mode=0o600)
     argv = [sys.executable, "-m", "wizard", "run-in-background", str(run), "--state", str(store.folder)]
-    unit = f"relay-wizard-run-{run}"
     # A transient unit belongs to systemd, not to the SSH session, whatever the session manager does at logout.
     begun = host.run(
-        ["systemd-run", "--quiet", "--collect", f"--unit={unit}", f"--working-directory={CHECKOUT}", "--", *argv]
+        [
+            "systemd-run",
+            "--quiet",
+            "--collect",
+            f"--unit={unit_of(run)}",
+            f"--working-directory={CHECKOUT}",
+            "--",
+            *argv,
+        ]
     )
     if not begun.ok:
         host.run(["setsid", "--fork", "env", f"--chdir={CHECKOUT}", *argv])
@@ -78,15 +112,15 @@ def _work_locked(engine: Engine, run: int, redactor: Redactor) -> int:
     store = engine.store
     folder = store.run_folder(run)
     host = LocalHost(log=folder / "output.log", redactor=redactor)
-    request = store.run(run).request
-    ids: list[str] = request["steps"]
+    asked = store.run(run).request
+    ids: list[str] = asked["steps"]
 
     def emit(event: dict[str, Any]) -> None:
         store.add_event(run, json.loads(redactor.clean(json.dumps({**event, "at": engine.now()}))))
 
-    emit({"event": "run.started", "run": run, "kind": request["kind"], "steps": ids})
+    emit({"event": "run.started", "run": run, "kind": asked["kind"], "steps": ids})
     began = host.monotonic()
-    outcome = _outcome(engine, run, host, request, emit)
+    outcome = _outcome(engine, run, host, asked, emit)
     emit({"event": "run.measured", "wall_seconds": host.monotonic() - began, **host.own_use()})
     finished = {"event": "run.finished", "status": outcome.status, "changed": outcome.changed, "steps": outcome.steps}
     # The last word first: who follows leaves as soon as the run is over, and must have heard it by then.
@@ -96,14 +130,15 @@ def _work_locked(engine: Engine, run: int, redactor: Redactor) -> int:
 
 
 def _outcome(
-    engine: Engine, run: int, host: Host, request: dict[str, Any], emit: Callable[[dict[str, Any]], None]
+    engine: Engine, run: int, host: Host, asked: dict[str, Any], emit: Callable[[dict[str, Any]], None]
 ) -> Outcome:
     from wizard.engine import Outcome
 
     try:
-        if request["kind"] == "rollback":
-            return _roll_back(engine, host, request["steps"], emit)
-        return engine.apply(run, host, engine.choose(request["steps"]), emit, float(request["wait"]))
+        if asked["kind"] == "rollback":
+            return _roll_back(engine, host, asked["steps"], emit)
+        chosen = engine.choose(asked["steps"])
+        return engine.apply(run, host, chosen, emit, float(asked["wait"]), confirm=asked["confirm"])
     except Exception as error:  # noqa: BLE001 - a run always ends with a word in the record
         got = f"{type(error).__name__}: {error}"
         do = advice(got, "Start it again; report this if it stays.")

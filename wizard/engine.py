@@ -5,13 +5,14 @@ from __future__ import annotations
 import contextlib
 import queue
 import threading
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
+from wizard import guard as guards
 from wizard.answers import Answers, AnswersError
 from wizard.check import Check, CheckResult, Finding, Status
 from wizard.checklist import StepState, require_answers, states
-from wizard.fact import Context, Facts
+from wizard.fact import Context, Facts, WayIn
 from wizard.host import HostError
 from wizard.operation import Operation, OperationFailed
 from wizard.operations.packages import InstallPackages
@@ -22,8 +23,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from datetime import datetime
 
-    from state.store import Store
-    from wizard.host import Host
+    from state.store import Guard, Store
+    from wizard.host import Host, SshSession
     from wizard.operation import Change
     from wizard.secret import Secret
     from wizard.step import Step
@@ -33,6 +34,8 @@ WORKERS = 16
 # A daemon that was just started may need a moment before it answers.
 SETTLING = (1.0, 2.0, 4.0)
 POLL_FIRST, POLL_MOST = 2.0, 30.0
+# How often a new login is looked for, and how long after its time a timer that did not fall is waited for.
+LOGIN_POLL, OVERDUE = 1.0, 60.0
 
 
 @dataclass(frozen=True)
@@ -112,7 +115,7 @@ class Engine:
         store: what is remembered.
         look: the machine, on which changes are refused; plans and checks use it.
         answers: the operator's answers.
-        operator: the address of the operator's SSH connection, '' when local.
+        session: the operator's SSH session, None at the console.
         passwords: what the operator typed, by account.
     """
 
@@ -120,13 +123,18 @@ class Engine:
     store: Store
     look: Host
     answers: Answers
-    operator: str = ""
+    session: SshSession | None = None
     passwords: Mapping[str, Secret] = field(default_factory=dict)
 
     def context(self, host: Host | None = None) -> Context:
         """A context that observes the machine anew."""
         host = host or self.look
         return Context(host, self.answers, Facts(host, self.operator), self.passwords)
+
+    @property
+    def operator(self) -> str:
+        """The address that the operator comes from, '' at the console."""
+        return self.session.client if self.session else ""
 
     def step(self, step_id: str) -> Step:
         """The step of this id.
@@ -215,8 +223,21 @@ class Engine:
 
     # Changing
 
+    def may_lock_out(self, chosen: Iterable[Step]) -> list[StepPlan]:
+        """Those of the steps that would change the operator's way in now."""
+        context = self.context()
+        guarded = [step for step in chosen if step.guarded(context)]
+        return [made for made in self.plan(guarded) if made.changes]
+
     def apply(
-        self, run: int, host: Host, chosen: Sequence[Step], emit: Callable[[dict[str, Any]], None], wait: float
+        self,
+        run: int,
+        host: Host,
+        chosen: Sequence[Step],
+        emit: Callable[[dict[str, Any]], None],
+        wait: float,
+        *,
+        confirm: bool = False,
     ) -> Outcome:
         """Apply steps in order, each verified before those that need it.
 
@@ -226,8 +247,9 @@ class Engine:
             chosen: the steps.
             emit: gets every event.
             wait: seconds to go on watching for what the operator must publish.
+            confirm: whether changes that could cut the operator off are taken back unless a new login is seen.
         """
-        return _Applying(self, run, host, tuple(chosen), emit, wait).go()
+        return _Applying(self, run, host, tuple(chosen), emit, wait, confirm).go()
 
 
 @dataclass
@@ -240,6 +262,9 @@ class _Applying:
     chosen: tuple[Step, ...]
     emit: Callable[[dict[str, Any]], None]
     wait: float
+    confirm: bool = False
+    guard: Guard | None = None
+    unproved: list[Step] = field(default_factory=list)
     outcome: Outcome = field(default_factory=Outcome)
     packages_failed: OperationFailed | None = None
     packages_done: bool = False
@@ -250,6 +275,7 @@ class _Applying:
     def go(self) -> Outcome:
         until = self.host.monotonic() + self.wait
         pause = POLL_FIRST
+        self._take_over_guard()
         self._pass()
         while self.outcome.waiting and self.host.monotonic() < until:
             self.emit({"event": "run.waiting", "seconds_left": round(until - self.host.monotonic())})
@@ -262,8 +288,11 @@ class _Applying:
         """Go through the steps that are not settled yet."""
         self.outcome.waiting = False
         for step in self.chosen:
+            if not self._is_guarded(step):
+                self._prove()
             if self.outcome.steps.get(step.id) in {None, "applied", "blocked"}:
                 self.outcome.steps[step.id] = self._step(step)
+        self._prove()
         if self._mended():
             self.hopeless.clear()
             self._pass()
@@ -291,8 +320,15 @@ class _Applying:
         first = step.id not in self.outcome.steps or self.outcome.steps[step.id] == "blocked"
         if first:
             self.emit({"event": "step.started", "step": step.id, "title": step.title})
+        status = self._attempt(step, lambda: self._apply_step(step, first=first))
+        if first or status != "applied":
+            self.emit({"event": "step.finished", "step": step.id, "status": status})
+        return status
+
+    def _attempt(self, step: Step, work: Callable[[], str]) -> str:
+        """Do some of a step's work; what goes wrong is told and remembered."""
         try:
-            status = self._apply_step(step, first=first)
+            status = work()
         except OperationFailed as error:
             self.outcome.operation_failed = True
             self._remember_failure(step)
@@ -305,8 +341,6 @@ class _Applying:
             status = "failed"
         if status == "failed":
             self.hopeless.add(step.id)
-        if first or status != "applied":
-            self.emit({"event": "step.finished", "step": step.id, "status": status})
         return status
 
     def _stood_once(self, step: Step) -> bool:
@@ -357,9 +391,110 @@ class _Applying:
         if step.skip(self.engine.answers):
             self.engine.store.observe(step.id, "skipped", self.engine.now(), 0)
             return "skipped"
-        if first:
+        if first and self._is_guarded(step):
+            self._operate(step, replace(context, way_in=WayIn.UNPROVED))
+            if self._wants_proof(step):
+                self.unproved.append(step)
+                return "applied"
+            self._operate(step, replace(context, way_in=WayIn.PROVED))
+        elif first:
             self._operate(step, context)
         return self._judge(step)
+
+    # The operator's way in
+
+    def _is_guarded(self, step: Step) -> bool:
+        return self.confirm and step.guarded(self.engine.context(self.host))
+
+    def _take_over_guard(self) -> None:
+        """See to a guard that a killed run has left behind."""
+        guard = self.engine.store.last_guard()
+        if guard is None or not guard.is_open:
+            return
+        if guard.state == "reverting":
+            guards.revert(self.engine, self.host, guard)
+        elif self.confirm:
+            self._arm()
+        else:
+            guards.prove(self.engine.store, self.host, guard, "no proof was asked for")
+
+    def _arm(self) -> Guard:
+        engine = self.engine
+        self.guard = guards.arm(engine.store, self.host, self.run, engine.context(self.host), engine.session)
+        return self.guard
+
+    def _arm_for(self, step: Step) -> None:
+        """Before the first change of a step that could cut the operator off."""
+        if self.guard is None or step.id not in self.guard.record["steps"]:
+            self.guard = guards.cover(self.engine.store, self._arm(), step.id)
+
+    def _wants_proof(self, step: Step) -> bool:
+        """Whether the step's new way in is still to be proved: something was changed, or the old one is to go."""
+        if self.guard is None:
+            context = replace(self.engine.context(self.host), way_in=WayIn.PROVED)
+            closing = any(operation.diff(self.host) is not None for operation in step.plan(context))
+            if closing and not guards.proved(self.engine.store, context.answers.ssh.port):
+                self._arm()
+        if self.guard is not None:
+            self.guard = guards.cover(self.engine.store, self.guard, step.id)
+        return self.guard is not None
+
+    def _prove(self) -> None:
+        """Wait until the operator has shown that the new way in works, or the timer has brought the old one back."""
+        if self.guard is None:
+            return
+        guard = self._await_proof(guards.await_proof(self.engine.store, self.host, self.guard))
+        self.guard = None
+        steps, self.unproved = self.unproved, []
+        for step in steps:
+            if guard.state == "proved":
+                status = self._attempt(step, lambda step=step: self._close(step))  # type: ignore[misc]
+            else:
+                status = self._taken_back(step, guard)
+            self.outcome.steps[step.id] = status
+            self.emit({"event": "step.finished", "step": step.id, "status": status})
+
+    def _await_proof(self, guard: Guard) -> Guard:
+        engine, left, overdue = self.engine, 0.0, 0.0
+        while True:
+            now = guards.seconds_left(self.host)
+            if now is not None and now > left:
+                record = guard.record
+                words = {"steps": record["steps"], "port": record["port"], "command": record["command"]}
+                self.emit({"event": "guard.waiting", **words, "seconds_left": round(now)})
+            left, overdue = now or 0.0, overdue + LOGIN_POLL if now is None else 0.0
+            guard = engine.store.last_guard() or guard
+            login = guards.seen_login(self.host, guard, engine.context(self.host))
+            if login is not None:
+                guards.prove(engine.store, self.host, guard, str(login))
+            elif overdue > OVERDUE and guard.is_open:
+                guards.revert(engine, self.host, guard)
+            guard = engine.store.last_guard() or guard
+            if not guard.is_open:
+                if guard.state == "proved":
+                    self.emit({"event": "guard.proved", "how": guard.record["how"]})
+                return guard
+            self.host.sleep(LOGIN_POLL)
+
+    def _close(self, step: Step) -> str:
+        self._operate(step, replace(self.engine.context(self.host), way_in=WayIn.PROVED))
+        return self._judge(step)
+
+    def _taken_back(self, step: Step, guard: Guard) -> str:
+        self.outcome.operation_failed = True
+        self.hopeless.add(step.id)
+        self.emit(
+            {
+                "event": "step.failed", "step": step.id,
+                "asked": f"a new login in time: {guard.record['command']}",
+                "got": "none was seen, so everything that this step had changed is back as it was",
+                "do": f"See that port {guard.record['port']} is open in your provider's firewall and that your key is "
+                "on this server, then apply again.",
+            }
+        )  # fmt: skip
+        return "failed"
+
+    # The operations of a step
 
     def _operate(self, step: Step, context: Context) -> None:
         """Apply what differs, then let the services that read it know, once."""
@@ -371,7 +506,7 @@ class _Applying:
         changed = False
         try:
             for operation in step.plan(context):
-                change = self._operation(step, operation)
+                change = self._operation(step, operation, context)
                 if change is None:
                     continue
                 changed = True
@@ -392,7 +527,7 @@ class _Applying:
         if changed:
             self.engine.store.observe(step.id, "applied", self.engine.now(), 0)
 
-    def _operation(self, step: Step, operation: Operation) -> Change | None:
+    def _operation(self, step: Step, operation: Operation, context: Context) -> Change | None:
         if isinstance(operation, InstallPackages):
             operation = self._with_all_packages(operation)
         change = operation.diff(self.host)
@@ -402,6 +537,9 @@ class _Applying:
                 {"event": "operation.finished", **names, "summary": operation.summary, "status": "unchanged", "ms": 0}
             )
             return None
+        # Packages may take their time, and cut nobody off.
+        if context.way_in is WayIn.UNPROVED and not isinstance(operation, InstallPackages):
+            self._arm_for(step)
         self.emit({"event": "operation.started", **names, "summary": change.summary})
         start = self.host.monotonic()
         try:

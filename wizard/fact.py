@@ -6,6 +6,7 @@ import ipaddress
 import json
 import re
 from dataclasses import dataclass, field
+from enum import Enum
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -40,6 +41,18 @@ def version_of(text: str) -> Version:
     """The leading numbers of a version: "1:3.10.13-0+deb13u1" → (3, 10, 13); () when there are none."""
     match = re.match(r"(?:\d+:)?(\d+(?:\.\d+)*)", text.strip())
     return tuple(int(part) for part in match[1].split(".")) if match else ()
+
+
+class WayIn(Enum):
+    """What is known of the operator's way in while steps that could cut it off are applied.
+
+    TRUSTED: no proof is asked for. UNPROVED: the old way stays open until the new one is proved. PROVED: it is, and
+    the old one can be closed.
+    """
+
+    TRUSTED = "trusted"
+    UNPROVED = "unproved"
+    PROVED = "proved"
 
 
 class Facts:
@@ -115,12 +128,14 @@ class Context:
         answers: the operator's answers.
         facts: observations of the machine.
         passwords: passwords that the operator typed, by account name; they win over password files.
+        way_in: whether the operator has shown that the new way in works.
     """
 
     host: Host
     answers: Answers
     facts: Facts
     passwords: Mapping[str, Secret] = field(default_factory=dict)
+    way_in: WayIn = WayIn.TRUSTED
 
     @property
     def platform(self) -> platforms.Platform:

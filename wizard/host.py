@@ -107,6 +107,25 @@ class Listener:
 
 
 @dataclass(frozen=True)
+class SshSession:
+    """An SSH session that is going on.
+
+    Attributes:
+        client: where it comes from, address and port.
+        server: where it came in, address and port.
+        user: who logged in.
+        began: when, in seconds since the epoch.
+    """
+
+    client: str
+    client_port: int
+    server: str
+    server_port: int
+    user: str
+    began: float
+
+
+@dataclass(frozen=True)
 class DnsRecord:
     """One record of an answer. `text` is the presentation form; for TXT the strings joined, unquoted."""
 
@@ -227,8 +246,8 @@ class Host(ABC):
         """Hash `secret` as libcrypt does under `setting`, a whole stored hash, say; '' when it cannot."""
 
     @abstractmethod
-    def ssh_client(self) -> str:
-        """The address that the operator's SSH connection comes from, '' when there is none."""
+    def ssh_session(self) -> SshSession | None:
+        """The operator's SSH session, above this process; None at the console."""
 
     @abstractmethod
     def is_root(self) -> bool:
@@ -448,20 +467,20 @@ class LocalHost(Host):
         made = function(secret.reveal().encode(), setting.encode())
         return "" if made is None or made.startswith(b"*") else bytes(made).decode()
 
-    def ssh_client(self) -> str:
-        # sudo takes SSH_CONNECTION away, but the processes above it still have it.
-        process = os.getpid()
-        while process > 1:
-            with contextlib.suppress(OSError, ValueError):
-                for entry in Path(f"/proc/{process}/environ").read_bytes().split(b"\0"):
-                    if entry.startswith(b"SSH_CONNECTION="):
-                        return entry.split(b"=", 1)[1].split(b" ")[0].decode(errors="replace").split("%")[0]
-            try:
-                stat = Path(f"/proc/{process}/stat").read_text()
-            except OSError:
-                return ""
-            process = int(stat.rpartition(")")[2].split()[1])
-        return ""
+    def ssh_session(self) -> SshSession | None:
+        # sudo takes SSH_CONNECTION away, but the processes above still have it; the topmost is as old as the session.
+        import psutil
+
+        found = None
+        for process in (psutil.Process(), *psutil.Process().parents()):
+            with contextlib.suppress(psutil.Error, ValueError):
+                words = process.environ().get("SSH_CONNECTION", "")
+                client, port, server, server_port = words.split()
+                found = SshSession(
+                    client.split("%")[0], int(port), server.split("%")[0], int(server_port),
+                    process.username(), process.create_time(),
+                )  # fmt: skip
+        return found
 
     def is_root(self) -> bool:
         return os.geteuid() == 0

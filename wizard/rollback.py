@@ -34,14 +34,17 @@ def roll_back(
     step: str,
     emit: Callable[[dict[str, Any]], None],
     afterwards: Callable[[], Sequence[Operation]] = tuple,
+    *,
+    since: int = 0,
 ) -> Taken:
     """Take back all that `step` ever changed and that is not taken back yet.
 
     A file that nobody else has written since gets its old bytes, mode and owner. One that was changed since is edited
     by the change's own inverse; without one it stays as it is, and is reported. `afterwards` is the step's own word on
-    what has to be done once the files are back (`Step.after_rollback`).
+    what has to be done once the files are back (`Step.after_rollback`). Only changes with a number above `since` are
+    taken back.
     """
-    changes = store.changes(step)
+    changes = [change for change in store.changes(step) if change.id > since]
     exact = _restorable(host, changes)
     taken = Taken()
     notify: dict[str, None] = {}

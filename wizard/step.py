@@ -48,6 +48,7 @@ class Step:
         needs: answers without which the step cannot be planned ("relay.domain").
         after_rollback: operations that rollback applies once the step's files are back, before services read them:
             what keeps the operator connected.
+        guarded: whether its changes could cut the operator off, so that a proof of the way in is asked for.
         skip: says from the answers why the step does not apply here (no home server, say), or nothing.
     """
 
@@ -62,6 +63,7 @@ class Step:
     requires: tuple[str, ...] = ()
     needs: tuple[str, ...] = ("relay.domain", "relay.hostname")
     after_rollback: Callable[[Context], Sequence[Operation]] = lambda _context: ()
+    guarded: Callable[[Context], bool] = lambda _context: False
     skip: Callable[[Answers], str] = field(default=lambda _answers: "")
 
 

@@ -144,6 +144,16 @@ def ssh_port(value: object) -> int:
     return number
 
 
+def proof_time(value: object) -> int:
+    """Seconds for trying a new way in, as a number or as "5m"; long enough to type a line, short enough to wait for."""
+    shown = value.strip() if isinstance(value, str) else value
+    if isinstance(shown, str) and (match := re.fullmatch(r"(\d{1,4})([sm]?)", shown)):
+        shown = int(match[1]) * (60 if match[2] == "m" else 1)
+    if not isinstance(shown, int) or isinstance(shown, bool) or not 20 <= shown <= 3600:
+        raise ValueError(f"{value!r} is no time such as 300 (seconds) or 5m; 20 seconds to an hour are possible")
+    return shown
+
+
 def email(value: object) -> str:
     """An e-mail address in its plain form, its domain as A-labels (RFC 5321, section 4.1.2; no quoted local part)."""
     shown = text(value)

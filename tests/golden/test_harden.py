@@ -10,7 +10,7 @@ from tests.fake_host import FakeHost
 from wizard.answers import Answers, parse
 from wizard.fact import Context, Facts
 from wizard.operations.files import WriteFile
-from wizard.operations.ssh import MoveSshSocket
+from wizard.operations.ssh import DROP_IN, MoveSshSocket
 from wizard.steps import fail2ban, hostname, ssh, updates, users
 
 Golden = Callable[[str, str], None]
@@ -68,8 +68,8 @@ def test_host_files(golden: Golden) -> None:
 )
 def test_sshd(golden: Golden, name: str, answers: dict[str, object]) -> None:
     written = files(ssh.plan(context(FakeHost(), {"ssh": answers})))
-    assert list(written) == [ssh.DROP_IN]
-    golden(f"ssh/{name}.conf", written[ssh.DROP_IN])
+    assert list(written) == [DROP_IN]
+    golden(f"ssh/{name}.conf", written[DROP_IN])
 
 
 def test_sshd_behind_a_socket(golden: Golden) -> None:

@@ -118,7 +118,7 @@ def socket_machine() -> FakeHost:
 def test_the_socket_is_moved_with_its_files_and_moves_back_after_them() -> None:
     host = socket_machine()
     assert listening_ports(host) == (22,)
-    operation = MoveSshSocket(2222, (WriteFile("/etc/drop-in", "ListenStream=2222\n", notify=("ssh",)),))
+    operation = MoveSshSocket((2222,), (WriteFile("/etc/drop-in", "ListenStream=2222\n", notify=("ssh",)),))
     change = operation.diff(host)
     assert change is not None
     assert (change.paths, change.notify) == (("/etc/drop-in",), ("ssh",))
@@ -133,7 +133,7 @@ def test_the_socket_is_moved_with_its_files_and_moves_back_after_them() -> None:
 def test_a_socket_that_does_not_move_is_reported() -> None:
     host = socket_machine()
     with pytest.raises(OperationFailed):
-        MoveSshSocket(2222, ()).apply(host)
+        MoveSshSocket((2222,), ()).apply(host)
 
 
 LABELS = "http_port_t                    tcp      80, 81, 443\nssh_port_t                     tcp      {}\n"

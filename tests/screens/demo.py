@@ -230,7 +230,7 @@ def _work(  # noqa: PLR0917 - the arguments of a thread
         store.begin_run(run, os.getpid())
         ready.set()
         request = store.run(run).request
-        engine = Engine(steps, store, host, parse(store.answers() or {}), "", passwords)
+        engine = Engine(steps, store, host, parse(store.answers() or {}), None, passwords)
         work(engine, host, run, request)
     store.close()
 
@@ -319,7 +319,7 @@ class Show:
             store.begin_run(run, os.getpid())
             passwords = detached.take_passwords(store, host, run)
             engine = Engine(
-                self.steps(), store, DryRunHost(redactor=redactor), parse(store.answers() or {}), "", passwords
+                self.steps(), store, DryRunHost(redactor=redactor), parse(store.answers() or {}), None, passwords
             )
             work(engine, host, run, store.run(run).request)
 

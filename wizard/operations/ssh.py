@@ -4,26 +4,38 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
 from wizard.operation import Change, Operation, OperationFailed
-from wizard.operations.users import accounts, authorized_keys, members, stored_hash, usable
+from wizard.operations.users import accounts, groups_of, home_of, keys_of, members, stored_hash, usable
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
     from wizard.fact import Context
     from wizard.host import Host
     from wizard.operations.files import WriteFile
 
+DROP_IN = "/etc/ssh/sshd_config.d/00-relay-wizard.conf"
 SOCKET = "ssh.socket"
 # Ubuntu from 24.04 on: systemd makes the socket's addresses from sshd_config itself.
 SOCKET_GENERATOR = "/usr/lib/systemd/system-generators/sshd-socket-generator"
 SOCKET_DROP_IN = "/etc/systemd/system/ssh.socket.d/relay-wizard.conf"
 
 
-def effective(host: Host) -> dict[str, str]:
-    """The settings that sshd works with (`sshd -T`), keys in lower case; several values are joined by spaces."""
+def effective(host: Host, user: str = "", client: str = "") -> dict[str, str]:
+    """The settings that sshd works with (`sshd -T`), keys in lower case; several values are joined by spaces.
+
+    Args:
+        host: the machine.
+        user: whose login is meant: Match blocks may have settings for it.
+        client: the address that it would come from.
+    """
     found: dict[str, str] = {}
-    for line in host.ask(["sshd", "-T"]).out.splitlines():
+    about = ("-C", f"user={user},host={client},addr={client}") if user else ()
+    for line in host.ask(["sshd", "-T", *about]).out.splitlines():
         key, _, value = line.partition(" ")
         found[key] = f"{found[key]} {value}" if key in found else value
     return found
@@ -53,23 +65,75 @@ def ports_in_use(host: Host) -> tuple[int, ...]:
     return tuple(sorted({*listening_ports(host), *configured_ports(host)})) or (22,)
 
 
+def ports_of_others(host: Host) -> tuple[int, ...]:
+    """The ports that other files of sshd_config name: they stay whatever ours says, as Port lines add up."""
+    folder = str(PurePosixPath(DROP_IN).parent)
+    names = [f"{folder}/{name}" for name in host.list(folder) if name.endswith(".conf")]
+    paths = [path for path in ("/etc/ssh/sshd_config", *names) if path != DROP_IN]
+    text = "\n".join((host.read(path) or b"").decode(errors="replace") for path in paths)
+    return tuple(sorted({int(port) for port in re.findall(r"^\s*Port\s+(\d+)", text, re.MULTILINE | re.IGNORECASE)}))
+
+
 def ways_in(context: Context, host: Host) -> tuple[str, ...]:
     """How an administrator could log in under the answered settings, such as "boss by key"."""
     ssh = context.answers.ssh
     found: list[str] = []
-    if ssh.permit_root_login != "no" and authorized_keys(host, "root"):
-        found.append("root by key")
-    if ssh.permit_root_login == "yes" and ssh.password_authentication and usable(stored_hash(host, "root")):
-        found.append("root by password")
-    group = admin_group(context)
-    for entry in accounts(host):
-        if not entry.has_shell or entry.uid == 0 or entry.name not in members(host, group):
+    people = [
+        entry for entry in accounts(host) if entry.has_shell and entry.name in members(host, admin_group(context))
+    ]
+    for name in ("root", *(entry.name for entry in people if entry.uid != 0)):
+        root = name == "root"
+        settings = effective(host, name, context.facts.operator or "192.0.2.1")
+        if (root and ssh.permit_root_login == "no") or not _is_let_in(host, name, settings):
             continue
-        if authorized_keys(host, entry.name):
-            found.append(f"{entry.name} by key")
-        elif ssh.password_authentication and usable(stored_hash(host, entry.name)):
-            found.append(f"{entry.name} by password")
+        if login_keys(host, name, settings):
+            found.append(f"{name} by key")
+        elif (ssh.permit_root_login == "yes" or not root) and ssh.password_authentication:
+            found += [f"{name} by password"] if usable(stored_hash(host, name)) else []
     return tuple(found)
+
+
+def login_keys(host: Host, name: str, settings: Mapping[str, str]) -> tuple[str, ...]:
+    """The public keys that sshd would take for an account: where it looks for them, in files that it trusts.
+
+    With StrictModes, sshd ignores a file that others could write (sshd_config(5)).
+    """
+    if settings.get("pubkeyauthentication", "yes") == "no":
+        return ()
+    home = home_of(host, name)
+    places = settings.get("authorizedkeysfile", ".ssh/authorized_keys .ssh/authorized_keys2").split()
+    keys: list[str] = []
+    for place in places:
+        path = place.replace("%h", home).replace("%u", name).replace("%%", "%")
+        path = path if path.startswith("/") else f"{home}/{path}"
+        if settings.get("strictmodes", "yes") == "no" or _is_safe(host, path, home, name):
+            keys += keys_of(host, path)
+    return tuple(keys)
+
+
+def _is_safe(host: Host, path: str, home: str, name: str) -> bool:
+    """Whether nobody but root and the account can write the file or a folder on the way to it, up from the home."""
+    folders = [str(parent) for parent in PurePosixPath(path).parents]
+    for each in (path, *folders[: folders.index(home) + 1 if home in folders else 0]):
+        found = host.stat(each)
+        if found is not None and (found.mode & 0o022 or found.owner not in {name, "root"}):
+            return False
+    return True
+
+
+def _is_let_in(host: Host, name: str, settings: Mapping[str, str]) -> bool:
+    """Whether AllowUsers and its like let an account in; "user@host" patterns are taken by their user."""
+    groups = groups_of(host, name)
+
+    def listed(key: str, names: Iterable[str]) -> bool:
+        patterns = [pattern.partition("@")[0] for pattern in settings.get(key, "").split()]
+        return any(fnmatchcase(each, pattern) for each in names for pattern in patterns)
+
+    if listed("denyusers", [name]) or listed("denygroups", groups):
+        return False
+    return all(
+        key not in settings or listed(key, names) for key, names in (("allowusers", [name]), ("allowgroups", groups))
+    )
 
 
 def promised_ways_in(context: Context) -> tuple[str, ...]:
@@ -128,11 +192,11 @@ class MoveSshSocket(Operation):
     It writes the files itself, because on the way back the socket has to be restarted after they are back.
 
     Attributes:
-        port: where the socket shall listen.
+        ports: where the socket shall listen.
         files: what sshd and systemd read: the drop-in of sshd, and that of the socket where nothing generates it.
     """
 
-    port: int
+    ports: tuple[int, ...]
     files: tuple[WriteFile, ...]
 
     @property
@@ -141,17 +205,21 @@ class MoveSshSocket(Operation):
 
     @property
     def summary(self) -> str:
-        return f"ssh.socket on port {self.port}"
+        return f"ssh.socket on port {self._named}"
+
+    @property
+    def _named(self) -> str:
+        return ", ".join(map(str, self.ports))
 
     def diff(self, host: Host) -> Change | None:
         now = socket_ports(host)
         changes = [change for file in self.files if (change := file.diff(host)) is not None]
-        if now == (self.port,) and not changes:
+        if now == self.ports and not changes:
             return None
         text = "".join(change.diff or "" for change in changes)
         return Change(
-            summary=f"move ssh.socket to port {self.port}",
-            diff=f"{text}ssh.socket: port {', '.join(map(str, now)) or 'none'} → {self.port}\n",
+            summary=f"move ssh.socket to port {self._named}",
+            diff=f"{text}ssh.socket: port {', '.join(map(str, now)) or 'none'} → {self._named}\n",
             command=("systemctl", "restart", SOCKET),
             paths=tuple(file.path for file in self.files),
             undo=(("systemctl", "daemon-reload"), ("systemctl", "restart", SOCKET)),
@@ -164,9 +232,9 @@ class MoveSshSocket(Operation):
                 file.apply(host)
         host.run(["systemctl", "daemon-reload"])
         done = host.run(["systemctl", "restart", SOCKET])
-        if not done.ok or self.port not in socket_ports(host):
+        if not done.ok or socket_ports(host) != self.ports:
             raise OperationFailed(
-                f"move ssh.socket to port {self.port}", done.complaint,
+                f"move ssh.socket to port {self._named}", done.complaint,
                 f"Your session goes on. Look with: systemctl status {SOCKET}",
             )  # fmt: skip
 

@@ -71,6 +71,11 @@ def members(host: Host, group: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(listed))
 
 
+def groups_of(host: Host, name: str) -> tuple[str, ...]:
+    """The groups that an account is in, the primary one included."""
+    return tuple(fields[0] for fields in _table(host, "/etc/group") if name in members(host, fields[0]))
+
+
 def group_exists(host: Host, group: str) -> bool:
     """True when group(5) names it."""
     return any(fields[0] == group for fields in _table(host, "/etc/group"))
@@ -118,8 +123,13 @@ def public_key(line: str) -> str:
 
 
 def authorized_keys(host: Host, name: str) -> tuple[str, ...]:
-    """The public keys that log in to an account."""
-    text = (host.read(f"{home_of(host, name)}/.ssh/authorized_keys") or b"").decode(errors="replace")
+    """The public keys in the usual file of an account."""
+    return keys_of(host, f"{home_of(host, name)}/.ssh/authorized_keys")
+
+
+def keys_of(host: Host, path: str) -> tuple[str, ...]:
+    """The public keys in a file as sshd(8), AUTHORIZED_KEYS FILE FORMAT, has it."""
+    text = (host.read(path) or b"").decode(errors="replace")
     lines = [line for line in text.splitlines() if not line.lstrip().startswith("#")]
     return tuple(key for key in map(public_key, lines) if key)
 
@@ -374,7 +384,7 @@ class AuthorizeKeys(Operation):
 
     def apply(self, host: Host) -> None:
         path = self._path(host)
-        before = (host.read(path) or b"").decode(errors="surrogateescape")
+        before = (host.read(path, follow=False) or b"").decode(errors="surrogateescape")
         if before and not before.endswith("\n"):
             before += "\n"
         text = before + "".join(f"{key}\n" for key in self._missing(host))

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import ipaddress
 from functools import partial
 from typing import TYPE_CHECKING
 
+from wizard.answers import AnswersError
 from wizard.check import Check
+from wizard.fact import WayIn
 from wizard.step import HARDEN, Field, Step
 
 if TYPE_CHECKING:
@@ -21,18 +24,37 @@ def needed_ports(context: Context) -> tuple[int, ...]:
 
 
 def plan(context: Context) -> list[Operation]:
-    """Rules first, and among them every port that SSH is answered on now; only then is anything refused."""
+    """Rules first, and among them every port that SSH is answered on now; only then is anything refused.
+
+    Raises:
+        AnswersError: when a network is to be blocked that the operator comes from.
+    """
     from wizard.operations import ssh
     from wizard.operations.firewall import EnableUfw, set_rules
     from wizard.operations.packages import InstallPackages
     from wizard.operations.services import RunService
 
     platform = context.platform
-    # Asked of the machine anew: a step before this one may have moved sshd a second ago.
-    allow = {*needed_ports(context), *ssh.ports_in_use(context.host)}
+    for network in context.answers.firewall.block:
+        if _holds(network, context.facts.operator):
+            raise AnswersError(
+                f"firewall.block: {network} holds {context.facts.operator}, the address that you are connected from; "
+                "take it out, or you would be shut out"
+            )
+    # Asked of the machine anew: a step before this one may have moved sshd a second ago. A port that sshd has just
+    # left after a proof may still be seen for a moment.
+    in_use = ssh.configured_ports if context.way_in is WayIn.PROVED else ssh.ports_in_use
+    allow = {*needed_ports(context), *in_use(context.host)}
     rules = set_rules(platform, allow, context.answers.firewall.block)
     on = RunService("firewalld") if platform.family == "redhat" else EnableUfw()
     return [InstallPackages(platform, platform.packages["firewall"]), rules, on]
+
+
+def _holds(network: str, address: str) -> bool:
+    try:
+        return ipaddress.ip_address(address) in ipaddress.ip_network(network)
+    except ValueError:
+        return False
 
 
 def checks(context: Context) -> list[Check]:
@@ -69,5 +91,6 @@ STEP = Step(
         Field("firewall.block", "Whom do you want to keep out altogether?", "Addresses or ranges: 203.0.113.0/24"),
     ),
     requires=("preflight",),
+    guarded=lambda _context: True,
     needs=(),
 )

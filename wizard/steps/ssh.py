@@ -6,6 +6,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from wizard.check import Check
+from wizard.fact import WayIn
 from wizard.step import HARDEN, Field, Step
 
 if TYPE_CHECKING:
@@ -13,49 +14,54 @@ if TYPE_CHECKING:
     from wizard.operation import Operation
 
 TMPFILES = "/etc/tmpfiles.d/relay-wizard.conf"
-DROP_IN = "/etc/ssh/sshd_config.d/00-relay-wizard.conf"
 
 
 def plan(context: Context) -> list[Operation]:
-    """Refuse what would lock out, open the port everywhere, then let sshd move to it.
+    """Refuse what would lock out, open the port everywhere, then let sshd listen there.
 
-    Sessions go on through a reload: each has a process of its own. A revert by timer, taken back by a proved login on
-    the new port, will stand between the last operation here and the end of the step.
+    Sessions go on through a reload: each has a process of its own. The ports of now stay beside the new one until that
+    is proved.
     """
     from wizard.operations.files import MakeDirectory, write_template
     from wizard.operations.firewall import OpenPort
     from wizard.operations.packages import InstallPackages
     from wizard.operations.services import RunService
     from wizard.operations.ssh import (
+        DROP_IN,
         SOCKET_DROP_IN,
         SOCKET_GENERATOR,
         KeepAWayIn,
         LabelSshPort,
         MoveSshSocket,
+        ports_in_use,
+        ports_of_others,
         promised_ways_in,
         ways_in,
     )
     from wizard.operations.users import MAIL_GROUP
 
     answers, platform, service = context.answers.ssh, context.platform, context.platform.services["ssh"]
+    kept = ports_in_use(context.host) if context.way_in is WayIn.UNPROVED else ()
+    ports = tuple(sorted({answers.port, *kept} - {*ports_of_others(context.host)} | {answers.port}))
     operations: list[Operation] = [
         KeepAWayIn(ways_in(context, context.host) or promised_ways_in(context), answers.port),
-        OpenPort(platform, answers.port),
     ]
     if platform.packages["selinux"]:
         operations += [InstallPackages(platform, platform.packages["selinux"]), LabelSshPort(answers.port)]
+    operations.append(OpenPort(platform, answers.port))
     drop_in = write_template(
         "ssh", DROP_IN, check_candidate=("sshd", "-t", "-f", "{candidate}"), check_installed=("sshd", "-t"),
-        notify=(service,), port=answers.port, permit_root_login=answers.permit_root_login,
-        password_authentication=answers.password_authentication, mail_group=MAIL_GROUP,
+        notify=(service,), ports=ports, unproved=any(port != answers.port for port in kept),
+        permit_root_login=answers.permit_root_login, password_authentication=answers.password_authentication,
+        mail_group=MAIL_GROUP,
     )  # fmt: skip
     if not context.facts.ssh_socket_active:
         return [*operations, drop_in, RunService(service)]
     files = [drop_in]
     if context.host.stat(SOCKET_GENERATOR) is None:
-        files.append(write_template("ssh", SOCKET_DROP_IN, port=answers.port))
+        files.append(write_template("ssh", SOCKET_DROP_IN, ports=ports))
     operations += [write_template("ssh", TMPFILES), MakeDirectory("/run/sshd")]
-    return [*operations, MoveSshSocket(answers.port, tuple(files))]
+    return [*operations, MoveSshSocket(ports, tuple(files))]
 
 
 def stay_reachable(context: Context) -> list[Operation]:
@@ -87,16 +93,23 @@ STEP = Step(
     group=HARDEN,
     why="Port 22 with a password is what every robot tries first.\n"
     "Keys cannot be guessed, and another port keeps the log readable.",
-    better="Passwords are switched off only when a key is there that would be accepted; mail logins are refused, as\n"
-    "they could forward ports even without a shell. The firewall knows the new port before sshd moves.",
+    better="Passwords go only when a key is there that would be accepted, and the old port only when a new login was\n"
+    "seen: else all comes back by itself. Mail logins are refused, as they could forward ports without a shell.",
     plan=plan,
     checks=checks,
     fields=(
         Field("ssh.port", "Which port shall SSH listen on?", "Not 22; sessions that are open stay open."),
         Field("ssh.permit_root_login", "May root log in?", '"prohibit-password" lets root in with a key only.'),
         Field("ssh.password_authentication", "May passwords be used?", "No, once your key is on the server."),
+        Field(
+            "ssh.revert_after",
+            "How many seconds do you want for a new login?",
+            "After a change of SSH or firewall you log in once more, in a second terminal. Without that in time, the "
+            "change is taken back by itself. 300 are five minutes.",
+        ),
     ),
     requires=("preflight", "users"),
     after_rollback=stay_reachable,
+    guarded=lambda _context: True,
     needs=(),
 )

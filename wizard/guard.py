@@ -1,0 +1,309 @@
+"""The guard: a timed revert that stands over changes which could cut the operator off.
+
+It is armed before the first such change and falls by itself: a timer of systemd, which needs neither engine nor
+terminal and outlives a reboot, takes the changes back. Only a proof disarms it: a new login by SSH, or the operator's
+word from a session that began after the change.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import re
+import shlex
+import sys
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from state.store import Locked
+from wizard.operation import OperationFailed
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from state.store import Guard, Store
+    from wizard.engine import Engine
+    from wizard.fact import Context
+    from wizard.host import Host, SshSession
+    from wizard.step import Step
+
+TIMER, SERVICE = "relay-wizard-revert.timer", "relay-wizard-revert.service"
+UNITS = "/etc/systemd/system"
+CHECKOUT = Path(__file__).resolve().parent.parent
+OPEN = ("armed", "waiting")
+# How long a run that is at work when the time is over may take to die.
+DYING = 30.0
+
+ACCEPTED = re.compile(r"Accepted (\S+) for (\S+) from (\S+) port (\d+)\b")
+CONNECTION = re.compile(r"Connection from (\S+) port (\d+) on (\S+) port (\d+)\b")
+
+
+@dataclass(frozen=True)
+class Login:
+    """A login by SSH that the journal tells of. `port` is the server's, 0 when the journal does not say it."""
+
+    user: str
+    client: str
+    port: int
+
+    def __str__(self) -> str:
+        """In words."""
+        return f"{self.user} from {self.client}" + (f" on port {self.port}" if self.port else "")
+
+
+def is_wanted(choice: str, session: SshSession | None) -> bool:
+    """What `--confirm-ssh` means here: "auto" asks for a proof when the operator came by SSH, and could lose it."""
+    return choice == "login" or (choice == "auto" and session is not None)
+
+
+# Arming and disarming
+
+
+def arm(store: Store, host: Host, run: int, context: Context, session: SshSession | None) -> Guard:
+    """Have everything taken back that is changed from now on, unless it is proved that the operator can get in.
+
+    An open guard, of a run that was killed, goes on: what it would have taken back still is.
+
+    Raises:
+        OperationFailed: when the timer cannot be set; nothing was changed then.
+    """
+    ssh = context.answers.ssh
+    record = {
+        "steps": [], "port": ssh.port, "seconds": ssh.revert_after, "command": login_command(context, session),
+        "session": asdict(session) if session else None,
+    }  # fmt: skip
+    guard = store.last_guard()
+    if guard is not None and guard.is_open:
+        store.keep_guard(guard.id, run, {**record, "steps": guard.record["steps"]})
+        store.turn_guard(guard.id, ("waiting",), "armed")
+    else:
+        store.add_guard(run, record, _stamp(host))
+    set_timer(store, host, ssh.revert_after)
+    return _last(store)
+
+
+def cover(store: Store, guard: Guard, step: str) -> Guard:
+    """Note that the guard stands over the changes of a step too."""
+    steps = list(dict.fromkeys([*guard.record["steps"], step]))
+    store.keep_guard(guard.id, guard.run, {**guard.record, "steps": steps})
+    return _last(store)
+
+
+def await_proof(store: Store, host: Host, guard: Guard) -> Guard:
+    """From now on a login counts, and the operator has the whole time for it."""
+    store.keep_guard(guard.id, guard.run, {**guard.record, "cursor": _cursor(host), "asked": host.now().timestamp()})
+    store.turn_guard(guard.id, ("armed",), "waiting")
+    set_timer(store, host, guard.record["seconds"])
+    return _last(store)
+
+
+def set_timer(store: Store, host: Host, seconds: int) -> None:
+    """Start the countdown, anew when it runs already.
+
+    Raises:
+        OperationFailed: when systemd does not take it.
+    """
+    from wizard.render import render
+
+    for name in (SERVICE, TIMER):
+        text = render(
+            f"guard{UNITS}/{name}.j2", seconds=seconds, checkout=CHECKOUT, python=sys.executable, state=store.folder
+        )
+        host.write(f"{UNITS}/{name}", text.encode())
+    for argv in (["daemon-reload"], ["--quiet", "enable", TIMER], ["restart", TIMER]):
+        done = host.run(["systemctl", *argv])
+        if not done.ok:
+            raise OperationFailed(
+                f"set the timer that takes the change back ({TIMER})", done.complaint,
+                "Nothing was changed. Look with: systemctl status, mend that, then apply again.",
+            )  # fmt: skip
+
+
+def disarm(host: Host) -> None:
+    """Take the timer away; its files go last, so that a reboot in between finds it whole."""
+    host.run(["systemctl", "stop", TIMER])
+    host.run(["systemctl", "--quiet", "disable", TIMER])
+    for name in (TIMER, SERVICE):
+        host.remove(f"{UNITS}/{name}")
+    host.run(["systemctl", "daemon-reload"])
+
+
+def seconds_left(host: Host) -> float | None:
+    """Seconds until the timer falls; None when it does not run."""
+    unit = TIMER.replace("-", "_2d").replace(".", "_2e")
+    asked = host.ask(
+        [
+            "busctl", "get-property", "org.freedesktop.systemd1", f"/org/freedesktop/systemd1/unit/{unit}",
+            "org.freedesktop.systemd1.Timer", "NextElapseUSecMonotonic",
+        ]
+    )  # fmt: skip
+    # "t 53353385000": microseconds of the clock that never jumps; all bits are set when it will not elapse.
+    word = asked.text.removeprefix("t ")
+    if not asked.ok or not word.isdigit() or int(word) in {0, 2**64 - 1}:
+        return None
+    return max(0.0, int(word) / 1e6 - host.monotonic())
+
+
+# Proof
+
+
+def seen_login(host: Host, guard: Guard, context: Context) -> Login | None:
+    """The login of an administrator that proves the way in: from elsewhere, on the new port, after it was asked for."""
+    from wizard.operations.ssh import admin_group, listening_ports
+    from wizard.operations.users import members
+
+    if guard.state != "waiting":
+        return None
+    own = {*host.addresses(), "127.0.0.1", "::1"}
+    admins = {"root", *members(host, admin_group(context))}
+    alone = set(listening_ports(host)) == {guard.record["port"]}
+    for login in logins(host, guard.record["cursor"]):
+        on_port = login.port == guard.record["port"] or (alone and not login.port)
+        if on_port and login.user in admins and login.client not in own:
+            return login
+    return None
+
+
+def logins(host: Host, cursor: str) -> list[Login]:
+    """The logins that sshd has written into the journal after `cursor`, the oldest first.
+
+    Only what root's own sshd wrote counts: the fields with an underscore are set by journald itself
+    (systemd.journal-fields(7)). The server's port is in the journal while sshd's LogLevel is VERBOSE.
+    """
+    sshd = ["_UID=0", "_COMM=sshd", "+", "_UID=0", "_COMM=sshd-session"]
+    asked = host.ask(["journalctl", "-q", "--no-pager", "-o", "json", f"--after-cursor={cursor}", *sshd])
+    ports: dict[tuple[str, str], int] = {}
+    found = []
+    for line in asked.out.splitlines():
+        message = _message(line)
+        if match := CONNECTION.match(message):
+            ports[match[1], match[2]] = int(match[4])
+        elif match := ACCEPTED.match(message):
+            found.append(Login(match[2], match[3], ports.get((match[3], match[4]), 0)))
+    return found
+
+
+def _message(line: str) -> str:
+    try:
+        return str(json.loads(line).get("MESSAGE", ""))
+    except (ValueError, AttributeError):
+        return ""
+
+
+def _cursor(host: Host) -> str:
+    asked = host.ask(["journalctl", "-q", "--no-pager", "-n", "1", "-o", "json"])
+    try:
+        return str(json.loads(asked.out)["__CURSOR"])
+    except (ValueError, KeyError, TypeError) as error:
+        raise OperationFailed(
+            "read the journal, in which a new login would be seen", asked.complaint,
+            "Look with: journalctl -n 1   What was changed is taken back in a few minutes; then apply again.",
+        ) from error  # fmt: skip
+
+
+def prove(store: Store, host: Host, guard: Guard, how: str) -> bool:
+    """Keep what was changed; False when it is too late for that."""
+    store.keep_guard(guard.id, guard.run, {**guard.record, "how": how})
+    if not store.turn_guard(guard.id, OPEN, "proved", _stamp(host)):
+        return False
+    disarm(host)
+    return True
+
+
+def proved(store: Store, port: int) -> bool:
+    """Whether the last guard ended with a proof that SSH can be reached on this port."""
+    guard = store.last_guard()
+    return guard is not None and guard.state == "proved" and guard.record["port"] == port
+
+
+def refusal(guard: Guard | None, session: SshSession | None) -> str:
+    """Why the operator's word from this session proves nothing, '' when it does. No session is the console."""
+    if guard is None or not guard.is_open:
+        return "there is nothing to confirm"
+    asked = guard.record.get("asked")
+    if session is None or (asked is not None and session.began > asked):
+        return ""
+    return (
+        "this session is older than the change, so it does not show that you could log in again. "
+        f"Open a second terminal and type there: {guard.record['command']}"
+    )
+
+
+def login_command(context: Context, session: SshSession | None) -> str:
+    """The line to type into a second terminal: "ssh -p 2222 boss@192.0.2.10"."""
+    ssh = context.answers.ssh
+    user = session.user if session else "root"
+    if user == "root" and ssh.permit_root_login == "no":
+        user = next((admin.name for admin in context.answers.admins), user)
+    place = session.server if session else context.ipv4
+    return f"ssh -p {ssh.port} {shlex.quote(user)}@{place}"
+
+
+# The way back
+
+
+def revert(engine: Engine, host: Host, guard: Guard) -> bool:
+    """Take back what was changed under the guard; False when it was proved in the meantime."""
+    from wizard.rollback import roll_back
+
+    store = engine.store
+    if not store.turn_guard(guard.id, (*OPEN, "reverting"), "reverting"):
+        return False
+
+    def emit(event: dict[str, Any]) -> None:
+        store.add_event(guard.run, {**event, "at": _stamp(host)})
+
+    emit({"event": "guard.reverting", "steps": guard.record["steps"]})
+    for step in reversed(engine.choose(guard.record["steps"])):
+        taken = roll_back(store, host, step.id, emit, _afterwards(engine, host, step), since=guard.since)
+        emit({"event": "rollback.finished", "step": step.id, "kept": taken.kept, "conflicts": taken.conflicts})
+    store.turn_guard(guard.id, ("reverting",), "reverted", _stamp(host))
+    disarm(host)
+    return True
+
+
+def _afterwards(engine: Engine, host: Host, step: Step) -> Callable[[], Sequence[Any]]:
+    return lambda: step.after_rollback(engine.context(host))
+
+
+def fall(engine: Engine, host: Host) -> None:
+    """What the timer does: nothing when a login was seen, else everything back."""
+    store = engine.store
+    guard = store.last_guard()
+    if guard is None or not guard.is_open:
+        disarm(host)
+        return
+    login = seen_login(host, guard, engine.context(host))
+    if login is not None and prove(store, host, guard, str(login)):
+        return
+    with contextlib.ExitStack() as stack:
+        if guard.state == "armed":
+            _stop_run(store, host, guard.run)
+        # A run that waits for the proof holds the lock and only looks on.
+        with contextlib.suppress(Locked):
+            stack.enter_context(store.lock())
+        revert(engine, host, guard)
+
+
+def _stop_run(store: Store, host: Host, run: int) -> None:
+    """End a run that is still at work when the time is over: it hangs, perhaps for want of the network."""
+    from wizard.detached import unit_of
+
+    if not store.is_locked():
+        return
+    host.run(["systemctl", "kill", "--signal=KILL", unit_of(run)])
+    until = host.monotonic() + DYING
+    while store.is_locked() and host.monotonic() < until:
+        host.sleep(0.2)
+
+
+def _last(store: Store) -> Guard:
+    guard = store.last_guard()
+    if guard is None:
+        raise LookupError("the guard that was just set is not there")
+    return guard
+
+
+def _stamp(host: Host) -> str:
+    return host.now().strftime("%Y-%m-%dT%H:%M:%SZ")
