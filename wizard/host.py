@@ -7,6 +7,7 @@ tried on a fake. `ask` looks, `run` changes: a plan is computed on a `DryRunHost
 from __future__ import annotations
 
 import contextlib
+import errno
 import grp
 import os
 import pwd
@@ -23,10 +24,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from wizard.folders import FolderError, opened
 from wizard.secret import Redactor, Secret
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     import psutil
 
@@ -44,6 +46,8 @@ CHILD_ENVIRONMENT = {
 }
 # More output than this of one command is not kept in memory; the run's log file has all of it.
 OUTPUT_LIMIT = 1 << 20
+# No file that the program reads comes near; one that somebody has blown up costs no memory.
+FILE_LIMIT = 16 << 20
 # What `status` is when the program does not exist, as in sh(1), and when it was stopped for taking too long, as in
 # timeout(1).
 NOT_FOUND = 127
@@ -182,8 +186,16 @@ class Host(ABC):
         """Run a command that may change the machine; its output goes to the log of the run as well."""
 
     @abstractmethod
-    def read(self, path: str) -> bytes | None:
-        """The bytes of a regular file, None when there is none; a symlink is followed for reading."""
+    def read(self, path: str, *, follow: bool = True) -> bytes | None:
+        """The bytes of a regular file, None when there is none.
+
+        Args:
+            path: the file.
+            follow: False takes a symlink for no file: for what stands in a folder that is not root's alone.
+
+        Raises:
+            HostError: when it is larger than FILE_LIMIT.
+        """
 
     @abstractmethod
     def stat(self, path: str) -> FileStat | None:
@@ -324,11 +336,25 @@ class LocalHost(Host):
             os.ftruncate(fd, start)
             os.write(fd, clean)
 
-    def read(self, path: str) -> bytes | None:
+    def read(self, path: str, *, follow: bool = True) -> bytes | None:
+        # Without O_NONBLOCK a pipe that somebody made there would be waited for without end.
+        flags = os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC | (0 if follow else os.O_NOFOLLOW)
         try:
-            return Path(path).read_bytes()
-        except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
-            return None
+            fd = os.open(path, flags)
+        except OSError as error:
+            if error.errno in {errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENXIO}:
+                return None
+            raise
+        try:
+            if not stat_module.S_ISREG(os.fstat(fd).st_mode):
+                return None
+            with os.fdopen(fd, "rb", closefd=False) as file:
+                data = file.read(FILE_LIMIT + 1)
+        finally:
+            os.close(fd)
+        if len(data) > FILE_LIMIT:
+            raise HostError(f"{path} is larger than {FILE_LIMIT >> 20} MiB: it is not what it should be")
+        return data
 
     def stat(self, path: str) -> FileStat | None:
         try:
@@ -353,56 +379,65 @@ class LocalHost(Host):
             return ()
 
     def write(self, path: str, data: bytes, *, mode: int = 0o644, owner: str = "root", group: str = "root") -> None:
-        target = Path(path)
-        if target.is_symlink():
-            raise HostError(f"{path} is a symbolic link to {target.readlink()}; it is left alone")
         uid, gid = pwd.getpwnam(owner).pw_uid, grp.getgrnam(group).gr_gid
-        target.parent.mkdir(parents=True, exist_ok=True)
-        # Always the same name, so that the next write clears away what a killed one left.
-        name = target.with_name(f".{target.name}.relay-wizard")
-        name.unlink(missing_ok=True)
-        fd = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-        try:
-            with os.fdopen(fd, "wb") as temporary:
-                temporary.write(data)
-                # Owner first: chown clears set-id bits, and the file is 0600 until both are right.
-                os.fchown(temporary.fileno(), uid, gid)
-                os.fchmod(temporary.fileno(), mode)
-                temporary.flush()
-                os.fsync(temporary.fileno())
-            _copy_label(target, name)
-            name.replace(target)
-        except BaseException:
-            name.unlink(missing_ok=True)
-            raise
-        _sync_directory(target.parent)
+        with _folder_of(path, uid, make=True) as (folder, name):
+            _refuse_link(folder, name, path)
+            # Always the same name, so that the next write clears away what a killed one left.
+            temporary = f".{name}.relay-wizard"
+            _unlink(folder, temporary)
+            fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600, dir_fd=folder)
+            try:
+                with os.fdopen(fd, "wb") as file:
+                    file.write(data)
+                    # Owner first: chown clears set-id bits, and the file is 0600 until both are right.
+                    os.fchown(fd, uid, gid)
+                    os.fchmod(fd, mode)
+                    _copy_label(folder, name, fd)
+                    file.flush()
+                    os.fsync(fd)
+                os.replace(temporary, name, src_dir_fd=folder, dst_dir_fd=folder)
+            except BaseException:
+                _unlink(folder, temporary)
+                raise
+            os.fsync(folder)
 
     def make_directory(self, path: str, *, mode: int = 0o755, owner: str = "root", group: str = "root") -> None:
-        target = Path(path)
-        if target.is_symlink() or (target.exists() and not target.is_dir()):
-            raise HostError(f"{path} is in the way: a directory was wanted there")
-        target.parent.mkdir(parents=True, exist_ok=True)
-        if not target.exists():
-            target.mkdir(mode=0o700)
-        os.chown(target, pwd.getpwnam(owner).pw_uid, grp.getgrnam(group).gr_gid, follow_symlinks=False)
-        target.chmod(mode)
-        _sync_directory(target.parent)
+        uid, gid = pwd.getpwnam(owner).pw_uid, grp.getgrnam(group).gr_gid
+        with _folder_of(path, uid, make=True) as (folder, name):
+            with contextlib.suppress(FileExistsError):
+                os.mkdir(name, 0o700, dir_fd=folder)
+            try:
+                fd = os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=folder)
+            except OSError as error:
+                if error.errno not in {errno.ENOTDIR, errno.ELOOP}:
+                    raise
+                raise HostError(f"{path} is in the way: a directory was wanted there") from None
+            try:
+                os.fchown(fd, uid, gid)
+                os.fchmod(fd, mode)
+            finally:
+                os.close(fd)
+            os.fsync(folder)
 
     def symlink(self, path: str, target: str) -> None:
-        temporary = Path(f"{path}.relay-wizard")
-        temporary.unlink(missing_ok=True)
-        temporary.symlink_to(target)
-        temporary.replace(path)
-        _sync_directory(Path(path).parent)
+        with _folder_of(path, os.geteuid()) as (folder, name):
+            temporary = f".{name}.relay-wizard"
+            _unlink(folder, temporary)
+            os.symlink(target, temporary, dir_fd=folder)
+            os.replace(temporary, name, src_dir_fd=folder, dst_dir_fd=folder)
+            os.fsync(folder)
 
     def remove(self, path: str) -> None:
-        target = Path(path)
-        if target.is_dir() and not target.is_symlink():
-            target.rmdir()
-        else:
-            target.unlink(missing_ok=True)
-        if target.parent.is_dir():
-            _sync_directory(target.parent)
+        try:
+            with _folder_of(path, None) as (folder, name):
+                found = os.stat(name, dir_fd=folder, follow_symlinks=False)
+                if stat_module.S_ISDIR(found.st_mode):
+                    os.rmdir(name, dir_fd=folder)
+                else:
+                    os.unlink(name, dir_fd=folder)
+                os.fsync(folder)
+        except (FileNotFoundError, NotADirectoryError):
+            return
 
     def connect(self, address: str, port: int, *, timeout: float = 10.0, source: str = "") -> socket.socket:
         origin = (source, 0) if source else None
@@ -542,13 +577,15 @@ def _execute(
     argv: Sequence[str], stdin: bytes, timeout: float, environment: Mapping[str, str], out: int, err: int
 ) -> int:
     """Run to the end in a session of its own; TERM, then KILL, to the whole group when the time is over."""
-    with tempfile.TemporaryFile() as given:
+    # In memory: a password on its way to a command touches no disk.
+    with os.fdopen(os.memfd_create("stdin"), "w+b") as given:
         given.write(stdin)
         given.seek(0)
         try:
+            # Our own mask keeps all that we create private; what a package installs has to be readable as ever.
             child = subprocess.Popen(
                 list(argv), stdin=given, stdout=out, stderr=err, env=dict(environment), cwd="/",
-                start_new_session=True,
+                start_new_session=True, umask=0o022,
             )  # fmt: skip
         except (FileNotFoundError, PermissionError, NotADirectoryError) as error:
             os.write(err, f"{argv[0]}: {error.strerror}\n".encode())
@@ -599,15 +636,33 @@ def _group_name(gid: int) -> str:
         return str(gid)
 
 
-def _copy_label(target: Path, temporary: Path) -> None:
-    """Give the temporary file the SELinux label of the file that it replaces; a no-op where there is none."""
-    with contextlib.suppress(OSError):
-        os.setxattr(temporary, "security.selinux", os.getxattr(target, "security.selinux"))
-
-
-def _sync_directory(path: Path) -> None:
-    fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+@contextlib.contextmanager
+def _folder_of(path: str, owner: int | None, *, make: bool = False) -> Iterator[tuple[int, str]]:
+    """The open folder of `path` and the name in it; see `wizard/folders.py`."""
     try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)
+        with opened(path, owner=owner, make=make) as found:
+            yield found
+    except FolderError as error:
+        raise HostError(str(error)) from error
+
+
+def _refuse_link(folder: int, name: str, path: str) -> None:
+    with contextlib.suppress(FileNotFoundError):
+        if stat_module.S_ISLNK(os.stat(name, dir_fd=folder, follow_symlinks=False).st_mode):
+            target = os.readlink(name, dir_fd=folder)
+            raise HostError(f"{path} is a symbolic link to {target}; it is left alone")
+
+
+def _unlink(folder: int, name: str) -> None:
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(name, dir_fd=folder)
+
+
+def _copy_label(folder: int, name: str, fd: int) -> None:
+    """Give the open file the SELinux label of the file that it replaces; a no-op where there is none."""
+    with contextlib.suppress(OSError):
+        old = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=folder)
+        try:
+            os.setxattr(fd, "security.selinux", os.getxattr(old, "security.selinux"))
+        finally:
+            os.close(old)

@@ -17,7 +17,7 @@ def take(host: Host, path: str) -> Image:
     found = host.stat(path)
     if found is None:
         return Image(path, "absent", parents=_missing_parents(host, path))
-    content = host.read(path) or b"" if found.kind == "file" else b""
+    content = host.read(path, follow=False) or b"" if found.kind == "file" else b""
     return Image(path, found.kind, content, found.mode, found.owner, found.group, found.target)
 
 

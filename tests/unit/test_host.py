@@ -43,8 +43,8 @@ def test_what_a_killed_write_left_is_cleared_by_the_next(tmp_path: Path, monkeyp
     host, path = LocalHost(), tmp_path / "file"
     with monkeypatch.context() as killed:
         # A process that is killed removes nothing.
-        killed.setattr(Path, "replace", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
-        killed.setattr(Path, "unlink", lambda *_, **__: None)
+        killed.setattr(os, "replace", lambda *_, **__: (_ for _ in ()).throw(KeyboardInterrupt))
+        killed.setattr(os, "unlink", lambda *_, **__: None)
         with pytest.raises(KeyboardInterrupt):
             host.write(str(path), b"one", owner=OWNER, group=GROUP)
     assert len(list(tmp_path.iterdir())) == 1

@@ -57,7 +57,8 @@ class GiveKey(Operation):
         return Change(self.summary, diff="".join(lines), kept=f"the key {self.path}: a record in DNS belongs to it")
 
     def apply(self, host: Host) -> None:
-        data = host.read(self.path)
+        # The folder is not root's: a link in it could make any file of the machine readable.
+        data = host.read(self.path, follow=False)
         if data is None:
             return
         try:
