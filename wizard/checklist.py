@@ -10,7 +10,7 @@ from wizard.answers import Answers, AnswersError
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from state.store import Observation, Store
+    from state.store import Guard, Observation, Store
     from wizard.step import Step
 
 
@@ -29,9 +29,20 @@ def states(steps: Sequence[Step], store: Store, answers: Answers) -> list[StepSt
     """Every step, in order, from what the store has seen; the machine is not asked."""
     seen = store.observations()
     running = _running_step(store)
-    return [
+    found = [
         _state(step, seen, running, answers, step.skip(answers) if _answered(step, answers) else "") for step in steps
     ]
+    return [_taken_back(state, seen.get(state.step.id), store.last_guard()) for state in found]
+
+
+def _taken_back(state: StepState, seen: Observation | None, guard: Guard | None) -> StepState:
+    """A step that the timer took back, and that nobody has touched since, says so."""
+    if guard is None or guard.state != "reverted" or state.step.id not in guard.record["steps"]:
+        return state
+    if state.status == "running" or (seen and guard.ended and seen.at > guard.ended):
+        return state
+    note = f"taken back at {guard.ended}: no new login was seen in time"
+    return StepState(state.step, "failed", (), state.last_verified, note)
 
 
 def _running_step(store: Store) -> str:

@@ -107,6 +107,12 @@ def event_lines(event: dict[str, Any]) -> Iterator[str]:  # noqa: C901, PLR0912 
             yield f"  {GLYPHS[event['status']]} {event['status']}"
         case "run.waiting":
             yield f"  waiting for what has to be published, {event['seconds_left']} s left"
+        case "guard.waiting":
+            yield from guard_lines(event)
+        case "guard.proved":
+            yield f"  [ok] proved: {printable(event['how'])}. What was changed stays."
+        case "guard.reverting":
+            yield f"  [!!] no new login was seen in time: {', '.join(event['steps'])} taken back"
         case "rollback.finished":
             yield from (f"  kept: {printable(line)}" for line in event["kept"])
             yield from (f"  [!!] {printable(line)}" for line in event["conflicts"])
@@ -116,6 +122,14 @@ def event_lines(event: dict[str, Any]) -> Iterator[str]:  # noqa: C901, PLR0912 
             yield from _finished(event)
         case _:
             pass
+
+
+def guard_lines(event: dict[str, Any]) -> Iterator[str]:
+    """What the operator has to do so that a change of the way in stays."""
+    yield "\nYour way in was changed. Keep this session, and log in once more from a second terminal:"
+    yield f"  {printable(event['command'])}"
+    yield f"This goes on as soon as that login is seen. Without one, all is taken back in {event['seconds_left']} s."
+    yield "More time: relay-wizard confirm --extend"
 
 
 def _finished(event: dict[str, Any]) -> Iterator[str]:

@@ -23,6 +23,8 @@ ANSWERS = "/root/answers.toml"
 HOME_FOLDER = "/root/home-folder"
 HOME_PASSWORD = "/root/home.password"
 
+# Nobody is there who could log in once more; the lock-out proofs do.
+UNPROVED = ("--yes", "--confirm-ssh", "none")
 OK, CHECK_FAILS, USAGE, OPERATION_FAILED, LOCKED, UNSUPPORTED, WAITING = range(7)
 
 
@@ -79,7 +81,7 @@ class Product:
 
     def apply(self, *arguments: str, timeout: float = 900) -> Asked:
         """Apply, with the lab's answers, asking nothing."""
-        return self.ask("apply", *arguments, "--answers", ANSWERS, "--yes", timeout=timeout)
+        return self.ask("apply", *arguments, "--answers", ANSWERS, *UNPROVED, timeout=timeout)
 
     def verify(self, *steps: str) -> Asked:
         """Run the checks now."""
@@ -145,7 +147,7 @@ def walk(lab: Lab) -> Iterator[tuple[str, Asked]]:
     product = Product(lab)
     yield "the first apply", product.apply()
     log = lab.folder / "apply-wait.json"
-    command = _command("apply", "--wait", "5m", "--answers", ANSWERS, "--yes", "--json")
+    command = _command("apply", "--wait", "5m", "--answers", ANSWERS, *UNPROVED, "--json")
     with log.open("wb") as out, log.with_suffix(".err").open("wb") as err:
         waiting = subprocess.Popen(lab.vps.argv(command), stdin=subprocess.DEVNULL, stdout=out, stderr=err)
         try:

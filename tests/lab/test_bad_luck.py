@@ -23,7 +23,18 @@ from . import lab as labs
 from . import network
 from .lab import PROGRAM, Lab
 from .places import LINKS
-from .product import ANSWERS, CHECK_FAILS, LOCKED, OK, OPERATION_FAILED, UNSUPPORTED, USAGE, WAITING, Asked
+from .product import (
+    ANSWERS,
+    CHECK_FAILS,
+    LOCKED,
+    OK,
+    OPERATION_FAILED,
+    UNPROVED,
+    UNSUPPORTED,
+    USAGE,
+    WAITING,
+    Asked,
+)
 from .shell import LabError, Result, run
 
 if TYPE_CHECKING:
@@ -61,7 +72,7 @@ class Luck:
 
     def apply(self, *steps: str, timeout: float = 120) -> Asked:
         """Apply steps with the lab's answers."""
-        argv = [LAUNCHER, "apply", *steps, "--answers", ANSWERS, "--yes", "--json"]
+        argv = [LAUNCHER, "apply", *steps, "--answers", ANSWERS, *UNPROVED, "--json"]
         return Asked(self.vps.run(*argv, check=False, timeout=timeout))
 
     def steps(self) -> dict[str, str]:
@@ -308,7 +319,7 @@ def test_an_answers_file_that_cannot_be_read(luck: Luck, path: str, word: str) -
 
 def test_a_password_that_others_can_read_is_not_used(luck: Luck) -> None:
     luck.vps.run("chmod", "0644", "/root/you.password")
-    result = luck.ask("apply", "--answers", ANSWERS, "--yes")
+    result = luck.ask("apply", "--answers", ANSWERS, *UNPROVED)
     luck.vps.run("chmod", "0600", "/root/you.password")
     refused(result, USAGE, "/root/you.password", "0644", "chmod 0600")
 
@@ -544,9 +555,9 @@ def test_a_second_apply_is_told_to_attach_and_a_killed_run_is_finished_by_the_ne
     luck.vps.run("apt-get", "-qq", "-y", "purge", "fail2ban")
     # The package manager is caught in the middle of its work, while nothing may start a service.
     with luck.file("/etc/apt/apt.conf.d/99slow", 'DPkg::Pre-Invoke {"sleep 60";};\n'):
-        follower = luck.begin("apply", "fail2ban", "--answers", ANSWERS, "--yes")
+        follower = luck.begin("apply", "fail2ban", "--answers", ANSWERS, *UNPROVED)
         until(luck, "pgrep", "-x", "apt-get")
-        refused(luck.ask("apply", "--answers", ANSWERS, "--yes"), LOCKED, "another run", "relay-wizard attach")
+        refused(luck.ask("apply", "--answers", ANSWERS, *UNPROVED), LOCKED, "another run", "relay-wizard attach")
         luck.vps.run("pkill", "-KILL", "-f", "wizard run-in-background")
         out, err = follower.communicate(timeout=20)
     assert follower.returncode == OPERATION_FAILED, (out + err).decode()
