@@ -182,6 +182,7 @@ def test_what_is_no_file_is_not_read_and_not_waited_for(tmp_path: Path) -> None:
     assert host.read(str(tmp_path)) is None
     assert host.read(str(tmp_path / "link"), follow=False) is None
     assert host.read(str(tmp_path / "link")) == Path("/etc/passwd").read_bytes()
+    assert host.read("/proc/sys/kernel/hostname") == Path("/proc/sys/kernel/hostname").read_bytes()
 
 
 def test_a_file_blown_up_costs_no_memory(tmp_path: Path) -> None:
