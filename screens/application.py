@@ -123,6 +123,10 @@ class RelayWizard(App[int]):
         self.main.show_checklist(checklist)
         if checklist.run is not None:
             self.follow(checklist.run)
+        if checklist.waits:
+            await self.main.open(following.step.id if (following := checklist.next) else self.desk.steps[0].id, "Run")
+            self.main.say("Your run waits for DNS and goes on by itself. r shows the records to publish.")
+            return
         if checklist.going_on:
             running = next((state for state in checklist.states if state.status == "running"), None)
             known = running or next((s for s in checklist.states if s.step.id in checklist.run.request["steps"]), None)  # type: ignore[union-attr]
@@ -158,7 +162,7 @@ class RelayWizard(App[int]):
             self.exit(return_code=0)
             return
         lines = [
-            f"Run {self.progress.number} continues without this window.",
+            f"Run {self.progress.number} continues without this window{' when DNS is live' if self.waits else ''}.",
             "Start relay-wizard again to come back to it.",
         ]
         self.push_screen(Confirm("Leave while the work goes on?", lines, "Leave", "Stay"), self._left)
@@ -243,7 +247,12 @@ class RelayWizard(App[int]):
         """Whether a run is being followed that has not ended."""
         return self._followed is not None and self._followed.status == "running"
 
-    def begin(self, kind: str, ids: Sequence[str]) -> None:
+    @property
+    def waits(self) -> bool:
+        """Whether the run only waits for DNS: then others may begin, which ends it."""
+        return self.run_goes_on and self.progress.waiting
+
+    def begin(self, kind: str, ids: Sequence[str], wait: int = 0) -> None:
         """Start a run and watch it."""
         self.main.show_section("Run")
         self.main.focus_part()
@@ -253,7 +262,7 @@ class RelayWizard(App[int]):
             self.main.say("")
             self.background(lambda: self._run(number), lambda run: self.follow(run, tell=True))
 
-        self.background(lambda: self.desk.start(kind, ids), land)
+        self.background(lambda: self.desk.start(kind, ids, wait), land)
 
     def _run(self, number: int) -> Run:
         with self.desk.engine() as engine:
@@ -331,19 +340,24 @@ class RelayWizard(App[int]):
         part = self.main.query_one(RunPart)
         self._show_progress(last, part)
         self.show_top()
-        self.refresh_checklist()
-        match last.status:
-            case "ok":
-                undone = last.request["kind"] == "rollback"
-                self.main.say("Taken back." if undone else "Done and verified. n goes to the next step.", "good")
-            case "waiting":
-                self.main.say("Done here; now DNS has to follow: r shows the records to publish.", "good")
-            case "interrupted":
-                self.main.say("The run was killed. Apply again; it finishes what was begun.", "bad")
-            case _:
-                self.main.say("Something failed: [!!] above says what to do. 4 shows the checks.", "bad")
         if self.main.section == "Plan":
             self.main.refresh_plan()
+
+        def then(checklist: Checklist) -> None:
+            # Said when the checklist shows it, so that the key it names does what it says.
+            self._show_checklist(checklist)
+            self.main.say(*said_of(last))
+
+        self.background(self.desk.checklist, then)
+
+    def stop_waiting(self) -> None:
+        """End the run when it only waits."""
+        if self.waits:
+            self.background(self.desk.stop_waiting, lambda _: None)
+        elif self.run_goes_on:
+            self.main.say("The run is changing something: that is never stopped. 3 shows it.", "bad")
+        else:
+            self.main.say("No run waits.")
 
     def show_top(self) -> None:
         """Bring the first line up to date."""
@@ -351,8 +365,7 @@ class RelayWizard(App[int]):
             return
         doing = ""
         if self.run_goes_on and self._followed:
-            line = self.progress.line(self.desk.look.monotonic() - self._began)
-            doing = f"run {self._followed.id}  {line}"
+            doing = f"run {self._followed.id}: {self.progress.short}"
         self.main.top(doing)
 
     # Checks
@@ -513,6 +526,23 @@ class RelayWizard(App[int]):
         )
         self._return_code = BROKEN
         self._close_messages_no_wait()
+
+
+def said_of(run: Run) -> tuple[str, str]:
+    """How a run ended, and what to do next; with its tone."""
+    match run.status:
+        case "ok" if run.request["kind"] == "rollback":
+            return "Taken back.", "good"
+        case "ok":
+            return "Done and verified. n goes to the next step.", "good"
+        case "waiting" if run.request["wait"]:
+            return "The run waits no more. r shows the records to publish; A goes on.", "good"
+        case "waiting":
+            return "Done here; now DNS has to follow: r shows the records to publish.", "good"
+        case "interrupted":
+            return "The run was killed. Apply again; it finishes what was begun.", "bad"
+        case _:
+            return "Something failed: [!!] above says what to do. 4 shows the checks.", "bad"
 
 
 def _needs_answer(step: str, message: str) -> AnswersError:

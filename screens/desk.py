@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from state.store import Store, StoreError
 from wizard.answers import Answers, AnswersError, as_tables, parse
-from wizard.checklist import require_answers, states
+from wizard.checklist import is_waiting, require_answers, states
 from wizard.secret import Redactor, Secret
 
 if TYPE_CHECKING:
@@ -38,12 +38,13 @@ OUTPUT_SHOWN = 1 << 20
 
 @dataclass(frozen=True)
 class Checklist:
-    """The checklist as it stands, and the last run."""
+    """The checklist as it stands, and the last run: whether it is going on, and whether it then only waits for DNS."""
 
     states: tuple[StepState, ...]
     hostname: str
     run: Run | None
     going_on: bool
+    waits: bool
 
     def state(self, step_id: str) -> StepState:
         """The line of one step."""
@@ -126,10 +127,10 @@ class Desk:
         """What is remembered of each step; asks the machine nothing."""
         with self.engine() as engine:
             run = engine.store.last_run()
-            going_on = run is not None and run.status == "running" and engine.store.is_locked()
-            return Checklist(
-                tuple(states(self.steps, engine.store, engine.answers)), engine.answers.relay.hostname, run, going_on
-            )
+            going_on = run is not None and run.status == "running" and engine.store.lives(run.id)
+            waits = going_on and run is not None and is_waiting([event for _, event in engine.store.events(run.id)])
+            found = tuple(states(self.steps, engine.store, engine.answers))
+            return Checklist(found, engine.answers.relay.hostname, run, going_on, waits)
 
     def look_for_drift(self) -> None:
         """Compute the plans of verified steps, so that a hand edit since then shows."""
@@ -186,12 +187,17 @@ class Desk:
 
     # Runs
 
-    def start(self, kind: str, ids: Sequence[str]) -> int:
-        """Begin `apply` or `rollback` in the background; the run's number.
+    def start(self, kind: str, ids: Sequence[str], wait: int = 0) -> int:
+        """Begin `apply` or `rollback` in the background; the run's number. A run that only waits is ended by that.
+
+        Args:
+            kind: "apply" or "rollback".
+            ids: the steps.
+            wait: seconds to go on watching for what the operator must publish.
 
         Raises:
             AnswersError: when an answer is missing, before anything is begun.
-            Locked: when another run is going on.
+            Locked: when another run is changing something.
         """
         from wizard import detached, guard
 
@@ -199,7 +205,7 @@ class Desk:
             if kind == "apply":
                 self._answers_suffice(engine, ids)
             confirm = kind == "apply" and guard.is_wanted("auto", self.session)
-            request = detached.request(kind, ids, self.session, confirm=confirm)
+            request = detached.request(kind, ids, self.session, wait=wait, confirm=confirm)
             return self.launch(engine.store, request, self.passwords, engine.now())
 
     @staticmethod
@@ -222,6 +228,13 @@ class Desk:
             for event in detached.follow(engine.store, engine.look, run):
                 heard(event)
             return engine.store.run(run)
+
+    def stop_waiting(self) -> None:
+        """End the run that only waits. Raises Locked when it is changing something."""
+        from wizard import detached
+
+        with self.engine() as engine:
+            detached.stop_waiting(engine.store, engine.now())
 
     def changes(self, step_id: str) -> list[str]:
         """What a rollback of the step would take back, in words, the newest first."""

@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 
 SECTIONS = ("Questions", "Plan", "Run", "Checks")
 TYPING_KEYS = (("Enter", "Next field"), ("Shift+Tab", "Last field"), ("Esc", "Checklist"), ("F1", "Help"))
+# How long “Apply all” goes on watching for the records that the operator publishes.
+A_DAY = 86400
 # How many changes a question before applying names, before it counts the rest.
 NAMED_CHANGES = 9
 
@@ -381,7 +383,7 @@ class MainScreen(WizardScreen):
         lines = [f"+ {summary}" for summary in summaries[:NAMED_CHANGES]]
         if len(summaries) > NAMED_CHANGES:
             lines.append(f"and {len(summaries) - NAMED_CHANGES} more")
-        lines += ["", "It goes on by itself if this terminal closes. u takes it back."]
+        lines += ["", "It goes on by itself if this terminal closes. u takes it back.", *self._instead()]
         number = "1 change" if len(summaries) == 1 else f"{len(summaries)} changes"
         self.say("")
         self.app.push_screen(
@@ -403,17 +405,25 @@ class MainScreen(WizardScreen):
         lines = [
             f"{len(ids)} steps are not done yet, from “{self.desk.step(ids[0]).title}” on.",
             "Each is applied, then verified before those that need it.",
-            "What must wait for DNS is left for a second time.",
+            "Then it waits for the DNS records, for a day at most, and goes on by itself",
+            "when you have published them: r shows them.",
             "",
             "It goes on by itself if this terminal closes.",
+            *self._instead(),
         ]
         self.app.push_screen(
             Confirm("Apply all that is left?", lines, "Apply all", careful=True),
-            lambda yes: self.wizard.begin("apply", ids) if yes else None,
+            lambda yes: self.wizard.begin("apply", ids, A_DAY) if yes else None,
         )
 
+    def _instead(self) -> list[str]:
+        """What becomes of the run that waits, if there is one."""
+        if not self.wizard.waits:
+            return []
+        return [f"Run {self.wizard.progress.number}, which waits for DNS, ends by this; A begins it again."]
+
     def _may_begin(self) -> bool:
-        if self.wizard.run_goes_on:
+        if self.wizard.run_goes_on and not self.wizard.waits:
             self.say("A run is going on; it has to end first. 3 shows it.", "bad")
             return False
         return True
@@ -486,13 +496,17 @@ class MainScreen(WizardScreen):
             lines = [f"- {summary}" for summary in changes[:NAMED_CHANGES]]
             if len(changes) > NAMED_CHANGES:
                 lines.append(f"and {len(changes) - NAMED_CHANGES} more")
-            lines += ["", "Files get back their old content; installed packages stay."]
+            lines += ["", "Files get back their old content; installed packages stay.", *self._instead()]
             self.app.push_screen(
                 Confirm(f"Take back what “{step.title}” changed?", lines, "Take back", careful=True),
                 lambda yes: self.wizard.begin("rollback", (step.id,)) if yes else None,
             )
 
         self.background(lambda: self.desk.changes(step.id), land)
+
+    def action_stop_waiting(self) -> None:
+        """End the run that only waits."""
+        self.wizard.stop_waiting()
 
     def action_next(self) -> None:
         """Open the step to do next."""

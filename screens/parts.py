@@ -112,6 +112,7 @@ class Progress:
     title: str = ""
     doing: str = ""
     waiting: bool = False
+    missing: int = 0
     status: str = ""
 
     def take(self, event: dict[str, Any]) -> None:
@@ -122,22 +123,37 @@ class Progress:
             case "step.started":
                 self.title, self.doing, self.waiting = event["title"], "", False
             case "operation.started":
-                self.doing = event["summary"]
+                self.doing, self.waiting = event["summary"], False
             case "operation.finished":
                 self.doing = "" if event["status"] != "unchanged" else self.doing
-            case "step.finished" | "step.blocked" | "rollback.finished":
+            case "step.finished" if event["status"] == "applied":
+                pass
+            case "step.finished" | "rollback.finished":
                 self.settled.add(event["step"])
             case "run.waiting":
-                self.waiting = True
+                self.waiting, self.missing = True, event["missing"]
+                self.doing = f"{records_are(self.missing)} missing; it goes on by itself"
             case "run.finished":
-                self.status, self.doing = event["status"], ""
+                self.status, self.doing, self.waiting = event["status"], "", False
             case _:
                 pass
 
+    @property
+    def short(self) -> str:
+        """In a few words."""
+        return f"{len(self.settled)} of {len(self.steps)}, {'waiting for DNS' if self.waiting else self.title}"
+
     def line(self, seconds: float) -> str:
         """In one line."""
-        doing = "waiting for DNS" if self.waiting and not self.status else self.title
-        return f"{bar(len(self.settled), len(self.steps))}  {self.status or doing}  {clock(seconds)}"
+        if self.waiting:
+            # No clock: a day of seconds would cost the line more than all the rest.
+            return f"{bar(len(self.settled), len(self.steps))}  waiting for DNS"
+        return f"{bar(len(self.settled), len(self.steps))}  {self.status or self.title}  {clock(seconds)}"
+
+
+def records_are(number: int) -> str:
+    """The beginning of a sentence on so many records."""
+    return "1 record is" if number == 1 else f"{number} records are"
 
 
 class RunPart(Vertical):
@@ -145,7 +161,7 @@ class RunPart(Vertical):
 
     def __init__(self, titles: Mapping[str, str]) -> None:
         super().__init__(id="run")
-        self._titles, self._kind, self._said = titles, "", ""
+        self._titles, self._kind, self._said, self._missing = titles, "", "", 0
         self._tail: deque[str] = deque(maxlen=TAIL_LINES)
 
     def compose(self) -> ComposeResult:
@@ -155,6 +171,7 @@ class RunPart(Vertical):
 
     def begin(self) -> None:
         """Another run: forget the last one."""
+        self._missing = 0
         log = self.query_one(Follower)
         log.clear()
         log.following = True
@@ -188,6 +205,13 @@ class RunPart(Vertical):
             case "step.blocked":
                 names = listed(self._titles.get(needed, needed) for needed in event["blocked_by"])
                 yield f"{self._titles.get(event['step'], event['step'])} waits for {names}"
+            case "run.waiting":
+                if event["missing"] != self._missing:
+                    self._missing = event["missing"]
+                    yield (
+                        f"\n… {records_are(self._missing)} not live yet: r shows them. When they are, it goes on by "
+                        "itself; you may leave. x stops the waiting."
+                    )
             case "run.finished":
                 made = "1 change" if event["changed"] == 1 else f"{event['changed']} changes"
                 yield f"\n{event['status']}: {made} {'taken back' if self._kind == 'rollback' else 'made'}."

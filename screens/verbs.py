@@ -39,6 +39,7 @@ VERBS = (
     Verb("n", "next", "Next", "Go to the step to do next", shown=True),
     Verb("q", "leave", "Leave", "Leave; a run that is going on goes on", shown=True),
     Verb("A", "apply_all", "Apply all", "Make the changes of all steps that are not done yet"),
+    Verb("x", "stop_waiting", "Stop waiting", "End the run that waits for DNS; what it did stays"),
     Verb("V", "verify_all", "Verify all", "Run the checks of all steps now"),
     Verb("h", "home_folder", "Home folder", "The files for the server in your house"),
     Verb("c", "clients", "Mail programs", "Settings to type into Thunderbird, phones, Outlook"),

@@ -47,10 +47,16 @@ def _taken_back(state: StepState, seen: Observation | None, guard: Guard | None)
 
 def _running_step(store: Store) -> str:
     run = store.last_run()
-    if run is None or run.status != "running" or store.folder is None or not store.is_locked():
+    if run is None or run.status != "running" or not store.lives(run.id):
         return ""
-    started = [event["step"] for _, event in store.events(run.id) if event["event"] == "step.started"]
-    return started[-1] if started else ""
+    events = [event for _, event in store.events(run.id)]
+    started = [event["step"] for event in events if event["event"] == "step.started"]
+    return started[-1] if started and not is_waiting(events) else ""
+
+
+def is_waiting(events: Sequence[Mapping[str, Any]]) -> bool:
+    """Whether a run, as these events of it tell, only waits: for DNS, nothing being changed."""
+    return bool(events) and events[-1]["event"] == "run.waiting"
 
 
 def require_answers(step: Step, answers: Answers) -> None:

@@ -76,7 +76,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         )
     except KeyboardInterrupt:
         # The run, if one was started, is not ours to stop: it goes on.
-        return _complain("interrupted. A run that was started goes on: relay-wizard attach", Exit.INTERRUPTED)
+        return _complain(
+            "interrupted. A run that was started goes on: relay-wizard attach   (if it waits: relay-wizard stop)",
+            Exit.INTERRUPTED,
+        )
 
 
 def _complain(message: str, status: Exit) -> Exit:
@@ -130,6 +133,7 @@ def _parser() -> argparse.ArgumentParser:
     rollback.add_argument("step", metavar="STEP")
     rollback.add_argument("--yes", action="store_true", help="do not ask")
     add("attach", _attach, "follow the run that is going on, or the last one")
+    add("stop", _stop, "end the run that only waits for DNS; one that changes something is never stopped")
     add("answers", _answers, "the saved answers, without secrets")
     home = add("home", _home, "write the folder for the server at home")
     home.add_argument("directory", metavar="DIR")
@@ -290,6 +294,7 @@ def _start(arguments: argparse.Namespace, engine: Engine, request: dict[str, Any
 
     host = LocalHost()
     try:
+        _tell_stopped(detached.stop_waiting(engine.store, engine.now()))
         run = detached.start(engine.store, host, request, {}, engine.now())
     except Locked:
         raise Refused("another run is going on. Follow it with: relay-wizard attach", Exit.LOCKED) from None
@@ -310,6 +315,27 @@ def _follow(arguments: argparse.Namespace, engine: Engine, run: int) -> int:
     if ended.status == "interrupted":
         print("relay-wizard: the run was killed. Start it again; it finishes what was begun.", file=sys.stderr)
     return ended.exit if ended.exit is not None else Exit.OPERATION_FAILED
+
+
+def _stop(arguments: argparse.Namespace) -> int:
+    from wizard import detached
+
+    engine = _engine(arguments, create=False)
+    _require_root(engine)
+    try:
+        stopped = detached.stop_waiting(engine.store, engine.now()) if engine.store.last_run() else None
+    except Locked:
+        raise Refused("the run is changing something; that is not stopped. Follow it with: relay-wizard attach",
+                      Exit.LOCKED) from None  # fmt: skip
+    _tell_stopped(stopped)
+    if stopped is None:
+        print("There is no run that waits.", file=sys.stderr)
+    return Exit.WELL
+
+
+def _tell_stopped(run: int | None) -> None:
+    if run is not None:
+        print(f"Run {run}, which only waited for DNS, has ended. What it had done stays.", file=sys.stderr)
 
 
 def _attach(arguments: argparse.Namespace) -> int:
@@ -382,12 +408,12 @@ def _work(arguments: argparse.Namespace) -> int:
     from wizard.secret import Redactor
 
     redactor = Redactor()
-    host = LocalHost(redactor=redactor)
     store = Store.open(Path(arguments.state))
     run = store.run(arguments.run)
+    host = LocalHost(store.run_folder(run.id) / "output.log", redactor)
     engine = _engine(arguments, session=detached.session_of(run.request), redactor=redactor)
     engine.passwords = detached.take_passwords(store, host, run.id)
-    return detached.work(engine, run.id, redactor)
+    return detached.work(engine, host, run.id, redactor.clean)
 
 
 # What the commands share

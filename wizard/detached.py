@@ -6,6 +6,7 @@ the following, never the work.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import sys
@@ -15,9 +16,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from state.store import Locked
-from wizard.host import LocalHost, SshSession
+from wizard.checklist import is_waiting
+from wizard.host import SshSession
 from wizard.operation import advice
-from wizard.secret import Redactor, Secret
+from wizard.secret import Secret
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -30,7 +32,13 @@ CHECKOUT = Path(__file__).resolve().parent.parent
 POLL = 0.1
 # How long the new process may take until it has noted that it is there.
 STARTING = 30.0
-INTERRUPTED_EXIT = 3
+INTERRUPTED_EXIT, WAITING_EXIT = 3, 6
+# While a run waits it looks this often whether it was ended, or something was verified meanwhile.
+GLANCE = 5.0
+
+
+class Ended(Exception):  # noqa: N818 - it says what is, and no error happened
+    """The run, which only waited, was ended by somebody else, who has written its last word."""
 
 
 def request(
@@ -60,7 +68,7 @@ def unit_of(run: int) -> str:
 
 
 def start(store: Store, host: Host, asked: dict[str, Any], passwords: Mapping[str, Secret], at: str) -> int:
-    """Begin a run in the background; its number.
+    """Begin a run in the background; its number. A run that only waits is ended by that.
 
     Args:
         store: the state.
@@ -70,11 +78,10 @@ def start(store: Store, host: Host, asked: dict[str, Any], passwords: Mapping[st
         at: the time.
 
     Raises:
-        Locked: when another run is going on.
+        Locked: when another run is changing something.
     """
-    with store.lock():
-        run = store.add_run(asked, at)
-        folder = store.run_folder(run)
+    run = begin(store, asked, at)
+    folder = store.run_folder(run)
     if passwords:
         words = json.dumps({account: secret.reveal() for account, secret in passwords.items()})
         host.write(str(folder / "passwords"), words.encode(), mode=0o600)
@@ -96,31 +103,71 @@ def start(store: Store, host: Host, asked: dict[str, Any], passwords: Mapping[st
     return run
 
 
-def work(engine: Engine, run: int, redactor: Redactor) -> int:
-    """Do a run, in the background process; its exit status."""
+def begin(store: Store, request: dict[str, Any], at: str) -> int:
+    """Note that a run was asked for, in place of one that only waits; its number.
+
+    Raises:
+        Locked: when another run is changing something.
+    """
+    with store.lock():
+        _end_waiting(store, at)
+        return store.add_run(request, at)
+
+
+def stop_waiting(store: Store, at: str) -> int | None:
+    """End the run that only waits; its number, None when none does.
+
+    Raises:
+        Locked: when a run is changing something: that is never stopped.
+    """
+    with store.lock():
+        return _end_waiting(store, at)
+
+
+def _end_waiting(store: Store, at: str) -> int | None:
+    """With the run lock held: who lives without it waits, who does not live was killed."""
+    last = store.last_run()
+    if last is None or last.status != "running" or last.pid is None:
+        return None
+    waits = store.lives(last.id)
+    _finish(store, last.id, at)
+    return last.id if waits else None
+
+
+def work(engine: Engine, host: Host, run: int, clean: Callable[[str], str]) -> int:
+    """Do a run, in the background process; its exit status.
+
+    Args:
+        engine: the engine.
+        host: the machine, to be changed.
+        run: the run's number.
+        clean: hides the secrets in what is recorded.
+    """
     store = engine.store
     try:
-        with store.lock():
-            store.begin_run(run, os.getpid())
-            return _work_locked(engine, run, redactor)
+        with contextlib.ExitStack() as lock:
+            lock.enter_context(store.lock())
+            with store.alive(run):
+                store.begin_run(run, os.getpid())
+                return _work_locked(engine, host, run, lock, clean)
     except Locked:
         store.finish_run(run, "failed", 4, engine.now())
         return 4
+    except Ended:
+        return WAITING_EXIT
 
 
-def _work_locked(engine: Engine, run: int, redactor: Redactor) -> int:
+def _work_locked(engine: Engine, host: Host, run: int, lock: contextlib.ExitStack, clean: Callable[[str], str]) -> int:
     store = engine.store
-    folder = store.run_folder(run)
-    host = LocalHost(log=folder / "output.log", redactor=redactor)
     asked = store.run(run).request
     ids: list[str] = asked["steps"]
 
     def emit(event: dict[str, Any]) -> None:
-        store.add_event(run, json.loads(redactor.clean(json.dumps({**event, "at": engine.now()}))))
+        store.add_event(run, json.loads(clean(json.dumps({**event, "at": engine.now()}))))
 
     emit({"event": "run.started", "run": run, "kind": asked["kind"], "steps": ids})
     began = host.monotonic()
-    outcome = _outcome(engine, run, host, asked, emit)
+    outcome = _outcome(engine, run, host, asked, emit, lambda seconds: _rest(store, host, run, lock, seconds))
     emit({"event": "run.measured", "wall_seconds": host.monotonic() - began, **host.own_use()})
     finished = {"event": "run.finished", "status": outcome.status, "changed": outcome.changed, "steps": outcome.steps}
     # The last word first: who follows leaves as soon as the run is over, and must have heard it by then.
@@ -129,8 +176,35 @@ def _work_locked(engine: Engine, run: int, redactor: Redactor) -> int:
     return outcome.exit
 
 
-def _outcome(
-    engine: Engine, run: int, host: Host, asked: dict[str, Any], emit: Callable[[dict[str, Any]], None]
+def _rest(store: Store, host: Host, run: int, lock: contextlib.ExitStack, seconds: float) -> None:
+    """Let time pass without the run lock, so that others may work; sooner when a step was verified meanwhile.
+
+    Raises:
+        Ended: when somebody has ended the run.
+    """
+    lock.close()
+    seen, until = store.observations(), host.monotonic() + seconds
+    while (left := until - host.monotonic()) > 0 and store.observations() == seen:
+        host.sleep(min(GLANCE, left))
+        if store.run(run).status != "running":
+            raise Ended
+    while store.run(run).status == "running":
+        with contextlib.suppress(Locked):
+            lock.enter_context(store.lock())
+            if store.run(run).status == "running":
+                return
+            lock.close()
+        host.sleep(1.0)
+    raise Ended
+
+
+def _outcome(  # noqa: PLR0917 - one run's own words
+    engine: Engine,
+    run: int,
+    host: Host,
+    asked: dict[str, Any],
+    emit: Callable[[dict[str, Any]], None],
+    rest: Callable[[float], None],
 ) -> Outcome:
     from wizard.engine import Outcome
 
@@ -138,7 +212,9 @@ def _outcome(
         if asked["kind"] == "rollback":
             return _roll_back(engine, host, asked["steps"], emit)
         chosen = engine.choose(asked["steps"])
-        return engine.apply(run, host, chosen, emit, float(asked["wait"]), confirm=asked["confirm"])
+        return engine.apply(run, host, chosen, emit, float(asked["wait"]), confirm=asked["confirm"], rest=rest)
+    except Ended:
+        raise
     except Exception as error:  # noqa: BLE001 - a run always ends with a word in the record
         got = f"{type(error).__name__}: {error}"
         do = advice(got, "Start it again; report this if it stays.")
@@ -175,26 +251,43 @@ def take_passwords(store: Store, host: Host, run: int) -> dict[str, Secret]:
 def follow(store: Store, host: Host, run: int) -> Iterator[dict[str, Any]]:
     """Every event of a run from its beginning, until it has ended.
 
-    When the process of the run died without a word, the run is marked interrupted and a last event says so.
+    When the process of the run died without a word, its last word is written here.
     """
     last = 0
     begun = host.monotonic()
     while True:
-        ended = store.run(run).status != "running" or _died(store, host, run, begun)
-        events = store.events(run, last)
-        for number, event in events:
+        if _died(store, host, run, begun):
+            # Two may follow it; a run that changes something has seen to it already.
+            with contextlib.suppress(Locked), store.lock():
+                if store.run(run).status == "running":
+                    _finish(store, run, host.now().strftime("%Y-%m-%dT%H:%M:%SZ"))
+        ended = store.run(run).status != "running"
+        for number, event in store.events(run, last):
             last = number
             yield event
-        if ended and not (events and store.run(run).status == "running"):
-            if store.run(run).status == "running":
-                store.finish_run(run, "interrupted", INTERRUPTED_EXIT, host.now().strftime("%Y-%m-%dT%H:%M:%SZ"))
-                yield {"event": "run.finished", "status": "failed", "changed": 0, "steps": {}}
+        if ended:
             return
         host.sleep(POLL)
 
 
 def _died(store: Store, host: Host, run: int, begun: float) -> bool:
-    found = store.run(run)
-    if found.pid is None and host.monotonic() - begun < STARTING:
+    if store.lives(run):
         return False
-    return not store.is_locked()
+    # Asked after that: a run that has ended well has said so before its process went.
+    found = store.run(run)
+    starting = found.pid is None and host.monotonic() - begun < STARTING
+    return found.status == "running" and not starting
+
+
+def _finish(store: Store, run: int, at: str) -> None:
+    """Write the last word of a run that cannot do so itself: it only waited, or it was killed."""
+    events = [event for _, event in store.events(run)]
+    waited = is_waiting(events)
+    settled = [event for event in events if event["event"] in {"step.finished", "step.blocked"}]
+    made = [event for event in events if event["event"] == "operation.finished" and event["status"] == "changed"]
+    word = {
+        "event": "run.finished", "status": "waiting" if waited else "failed", "changed": len(made),
+        "steps": {event["step"]: event.get("status", "blocked") for event in settled},
+    }  # fmt: skip
+    store.add_event(run, word)
+    store.finish_run(run, *(("waiting", WAITING_EXIT) if waited else ("interrupted", INTERRUPTED_EXIT)), at)

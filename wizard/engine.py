@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from wizard import guard as guards
-from wizard.answers import Answers, AnswersError
+from wizard.answers import Answers, AnswersError, parse
 from wizard.check import Check, CheckResult, Finding, Status
 from wizard.checklist import StepState, require_answers, states
 from wizard.fact import Context, Facts, WayIn
@@ -33,7 +33,9 @@ if TYPE_CHECKING:
 WORKERS = 16
 # A daemon that was just started may need a moment before it answers.
 SETTLING = (1.0, 2.0, 4.0)
-POLL_FIRST, POLL_MOST = 2.0, 30.0
+# Seconds between two looks at DNS while a run waits: a tenth of the time it has waited, within these bounds. A day of
+# it is some hundred rounds of questions to other people's servers.
+POLL_FIRST, POLL_MOST = 2.0, 300.0
 # How often a new login is looked for, and how long after its time a timer that did not fall is waited for.
 LOGIN_POLL, OVERDUE = 1.0, 60.0
 
@@ -238,6 +240,7 @@ class Engine:
         wait: float,
         *,
         confirm: bool = False,
+        rest: Callable[[float], None] | None = None,
     ) -> Outcome:
         """Apply steps in order, each verified before those that need it.
 
@@ -248,8 +251,16 @@ class Engine:
             emit: gets every event.
             wait: seconds to go on watching for what the operator must publish.
             confirm: whether changes that could cut the operator off are taken back unless a new login is seen.
+            rest: lets seconds pass between two looks; may return sooner, and raise to end the run. Answers may be
+                changed meanwhile: they are read again.
         """
-        return _Applying(self, run, host, tuple(chosen), emit, wait, confirm).go()
+        return _Applying(self, run, host, tuple(chosen), emit, wait, rest or host.sleep, confirm).go()
+
+    def read_answers(self) -> None:
+        """Take the answers as they are saved now."""
+        saved = self.store.answers()
+        if saved is not None:
+            self.answers = parse(saved)
 
 
 @dataclass
@@ -262,6 +273,7 @@ class _Applying:
     chosen: tuple[Step, ...]
     emit: Callable[[dict[str, Any]], None]
     wait: float
+    rest: Callable[[float], None]
     confirm: bool = False
     guard: Guard | None = None
     unproved: list[Step] = field(default_factory=list)
@@ -271,22 +283,26 @@ class _Applying:
     hopeless: set[str] = field(default_factory=set)
     failed_at: dict[str, int] = field(default_factory=dict)
     asked_at: dict[str, int] = field(default_factory=dict)
+    missing: set[str] = field(default_factory=set)
+    told: dict[str, CheckResult] = field(default_factory=dict)
 
     def go(self) -> Outcome:
-        until = self.host.monotonic() + self.wait
-        pause = POLL_FIRST
         self._take_over_guard()
         self._pass()
-        while self.outcome.waiting and self.host.monotonic() < until:
-            self.emit({"event": "run.waiting", "seconds_left": round(until - self.host.monotonic())})
-            self.host.sleep(min(pause, max(0.0, until - self.host.monotonic())))
-            pause = min(POLL_MOST, pause * 1.5)
+        began = now = self.host.monotonic()
+        until = began + self.wait
+        while self.outcome.waiting and now < until:
+            self.emit({"event": "run.waiting", "seconds_left": round(until - now), "missing": len(self.missing)})
+            self.rest(min(max(POLL_FIRST, (now - began) / 10), POLL_MOST, until - now))
+            self.engine.read_answers()
             self._pass()
+            now = self.host.monotonic()
         return self.outcome
 
     def _pass(self) -> None:
         """Go through the steps that are not settled yet."""
         self.outcome.waiting = False
+        self.missing.clear()
         for step in self.chosen:
             if not self._is_guarded(step):
                 self._prove()
@@ -374,17 +390,25 @@ class _Applying:
             self.outcome.steps[step_id] = "verified"
             self.hopeless.discard(step_id)
         elif not all(result.check.outside for result in wrong):
-            self._missing(step_id, wrong)
+            self._will_not_come(step_id, wrong)
+        self.missing |= {result.check.id for result in wrong if result.check.outside}
         # What only the world can mend is not remembered: a later pass asks again.
         return not wrong
 
-    def _missing(self, step_id: str, wrong: Sequence[CheckResult]) -> None:
+    def _will_not_come(self, step_id: str, wrong: Sequence[CheckResult]) -> None:
         """A step that others need does not stand, is no part of this run, and will not come by waiting."""
         self.asked_at[step_id] = self.outcome.changed
         self.outcome.steps[step_id] = "failed"
         self.hopeless.add(step_id)
-        for result in wrong:
-            self.emit({"event": "check.finished", **result.as_json()})
+        self._tell(wrong)
+
+    def _tell(self, results: Sequence[CheckResult]) -> None:
+        """Record results; while a run waits, those alone that are news."""
+        for result in results:
+            known = self.told.get(result.check.id)
+            if known is None or known.finding != result.finding:
+                self.told[result.check.id] = result
+                self.emit({"event": "check.finished", **result.as_json()})
 
     def _apply_step(self, step: Step, *, first: bool) -> str:
         context = self.engine.context(self.host)
@@ -622,8 +646,7 @@ class _Applying:
             results = self.engine.verify([step])
         wrong = [result for result in results if result.failed]
         inside = [result for result in wrong if not result.check.outside]
-        for result in results:
-            self.emit({"event": "check.finished", **result.as_json()})
+        self._tell(results)
         if not wrong:
             self.engine.store.observe(step.id, "verified", self.engine.now(), 0)
             return "verified"
@@ -632,6 +655,7 @@ class _Applying:
             self.engine.store.observe(step.id, "failed", self.engine.now(), 0)
             return "failed"
         self.outcome.waiting = True
+        self.missing |= {result.check.id for result in wrong}
         self.engine.store.observe(step.id, "applied", self.engine.now(), 0)
         return "applied"
 

@@ -281,6 +281,10 @@ class Host(ABC):
         """Remember a secret so that it is hidden in all that is recorded; hands it back."""
         return secret
 
+    def own_use(self) -> dict[str, float]:
+        """What this process itself has used: seconds of computing, not of its children, and peak memory in MiB."""
+        return {}
+
 
 class LocalHost(Host):
     """The machine that the program runs on.
@@ -535,7 +539,6 @@ class LocalHost(Host):
         return self.redactor.learn(secret)
 
     def own_use(self) -> dict[str, float]:
-        """What this process itself has used: seconds of computing, not of its children, and peak memory in MiB."""
         return {
             "own_seconds": time.process_time(),
             "peak_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,

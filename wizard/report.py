@@ -106,7 +106,10 @@ def event_lines(event: dict[str, Any]) -> Iterator[str]:  # noqa: C901, PLR0912 
         case "step.finished":
             yield f"  {GLYPHS[event['status']]} {event['status']}"
         case "run.waiting":
-            yield f"  waiting for what has to be published, {event['seconds_left']} s left"
+            from wizard.lookup import duration
+
+            number = "1 record is" if event["missing"] == 1 else f"{event['missing']} records are"
+            yield f"  {number} not live yet. It looks again by itself, for {duration(event['seconds_left'])} at most."
         case "guard.waiting":
             yield from guard_lines(event)
         case "guard.proved":

@@ -19,6 +19,7 @@ from typing import Any
 from screens.desk import Desk
 from state.store import Store
 from tests.fake_host import FakeHost
+from wizard import detached
 from wizard.answers import as_tables, parse
 from wizard.check import Check, Finding, Severity, failed, passed, warned
 from wizard.engine import Engine
@@ -212,44 +213,17 @@ def in_a_thread(steps: Sequence[Step], state: Path, host: Host) -> Runner:
     """A launch that does the work in this process, on the fake machine."""
 
     def launch(store: Store, request: dict[str, Any], passwords: Mapping[str, Secret], at: str) -> int:
-        with store.lock():
-            run = store.add_run(request, at)
-        ready = threading.Event()
-        threading.Thread(target=_work, args=(steps, state, host, run, dict(passwords), ready), daemon=True).start()
-        ready.wait(5)
+        run = detached.begin(store, request, at)
+        threading.Thread(target=_work, args=(steps, state, host, run, dict(passwords)), daemon=True).start()
         return run
 
     return launch
 
 
-def _work(  # noqa: PLR0917 - the arguments of a thread
-    steps: Sequence[Step], state: Path, host: Host, run: int, passwords: dict[str, Secret], ready: threading.Event
-) -> None:
+def _work(steps: Sequence[Step], state: Path, host: Host, run: int, passwords: dict[str, Secret]) -> None:
     store = Store.open(state)
-    with store.lock():
-        store.begin_run(run, os.getpid())
-        ready.set()
-        request = store.run(run).request
-        engine = Engine(steps, store, host, parse(store.answers() or {}), None, passwords)
-        work(engine, host, run, request)
+    detached.work(Engine(steps, store, host, parse(store.answers() or {}), None, passwords), host, run, str)
     store.close()
-
-
-def work(engine: Engine, host: Host, run: int, request: dict[str, Any]) -> None:
-    """What the background process does, on any host."""
-    from wizard import detached
-
-    store = engine.store
-
-    def emit(event: dict[str, Any]) -> None:
-        store.add_event(run, {**event, "at": engine.now()})
-
-    emit({"event": "run.started", "run": run, "kind": request["kind"], "steps": request["steps"]})
-    outcome = detached._outcome(engine, run, host, request, emit)
-    store.add_event(
-        run, {"event": "run.finished", "status": outcome.status, "changed": outcome.changed, "steps": outcome.steps}
-    )
-    store.finish_run(run, outcome.status, outcome.exit, engine.now())
 
 
 def fake_desk(
@@ -299,9 +273,8 @@ class Show:
 
     def launch(self, store: Store, request: dict[str, Any], passwords: Mapping[str, Secret], at: str) -> int:
         """As `detached.start` does where there is no systemd."""
-        with store.lock():
-            run = store.add_run(request, at)
-            folder = store.run_folder(run)
+        run = detached.begin(store, request, at)
+        folder = store.run_folder(run)
         if passwords:
             words = json.dumps({account: secret.reveal() for account, secret in passwords.items()})
             (folder / "passwords").write_text(words)
@@ -310,18 +283,13 @@ class Show:
         return run
 
     def work(self, run: int) -> None:
-        from wizard import detached
-
         redactor = Redactor()
         store = Store.open(self.state)
         host = LocalHost(store.run_folder(run) / "output.log", redactor)
-        with store.lock():
-            store.begin_run(run, os.getpid())
-            passwords = detached.take_passwords(store, host, run)
-            engine = Engine(
-                self.steps(), store, DryRunHost(redactor=redactor), parse(store.answers() or {}), None, passwords
-            )
-            work(engine, host, run, store.run(run).request)
+        look = DryRunHost(redactor=redactor)
+        passwords = detached.take_passwords(store, host, run)
+        engine = Engine(self.steps(), store, look, parse(store.answers() or {}), None, passwords)
+        detached.work(engine, host, run, redactor.clean)
 
 
 QUIET = [(os.POSIX_SPAWN_OPEN, fd, os.devnull, os.O_RDWR, 0) for fd in (0, 1, 2)]

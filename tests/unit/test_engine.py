@@ -113,6 +113,15 @@ def test_wait_goes_on_by_itself_when_the_world_has_changed(tmp_path: Path) -> No
     assert 20 < world.host.ticks < 100
 
 
+def test_a_long_wait_asks_less_and_less_and_tells_what_is_new_alone(tmp_path: Path) -> None:
+    world = World(tmp_path, (step("dns", outside="/world/dns"),))
+    assert world.apply(wait=86400).exit == 6
+    kinds = [event["event"] for event in world.events]
+    assert kinds.count("check.finished") == 1
+    assert 250 < kinds.count("run.waiting") < 400
+    assert {event["missing"] for event in world.events if event["event"] == "run.waiting"} == {1}
+
+
 def test_wait_ends_in_time(tmp_path: Path) -> None:
     world = World(tmp_path, (step("dns", outside="/world/dns"),))
     assert world.apply(wait=60).exit == 6
