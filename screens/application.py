@@ -119,6 +119,9 @@ class RelayWizard(App[int]):
         gc.enable()
         self.answers, checklist = found
         await self.main.furnish()
+        if self.desk.notice:
+            words = Confirm("The state was put right", [self.desk.notice], "Go on", "Leave")
+            self.push_screen(words, lambda goes_on: None if goes_on else self.exit(0))
         newcomer = not self.place.begun and checklist.run is None
         self.main.show_checklist(checklist)
         if checklist.run is not None:

@@ -94,6 +94,7 @@ class Desk:
         session: the operator's SSH session.
         exports: the folder into which sheets are saved on request.
         passwords: what the operator typed; in memory alone, handed to a run and gone with this process.
+        notice: what had to be done to open the store, when it was damaged: the operator has to be told.
     """
 
     state: Path
@@ -104,6 +105,7 @@ class Desk:
     exports: Path = field(default_factory=Path.home)
     passwords: dict[str, Secret] = field(default_factory=dict)
     redactor: Redactor = field(default_factory=Redactor)
+    notice: str = ""
 
     @contextlib.contextmanager
     def engine(self) -> Iterator[Engine]:
@@ -111,6 +113,7 @@ class Desk:
         from wizard.engine import Engine
 
         store = Store.open(self.state)
+        self.notice = store.notice or self.notice
         try:
             answers = parse(store.answers() or {})
             yield Engine(self.steps, store, self.look, answers, self.session, dict(self.passwords))

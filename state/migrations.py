@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sqlite3
+
 MIGRATIONS: tuple[str, ...] = (
     """
     CREATE TABLE answers (id INTEGER PRIMARY KEY CHECK (id = 1), body TEXT NOT NULL);
@@ -34,3 +36,16 @@ MIGRATIONS: tuple[str, ...] = (
     );
     """,
 )
+
+
+def migrate(connection: sqlite3.Connection, version: int = len(MIGRATIONS)) -> None:
+    """Lead a database to a schema version, the newest when none is named; a migration happens whole or not at all."""
+    while (found := connection.execute("PRAGMA user_version").fetchone()[0]) < version:
+        try:
+            connection.executescript(f"BEGIN IMMEDIATE;{MIGRATIONS[found]};PRAGMA user_version = {found + 1};COMMIT;")
+        except sqlite3.OperationalError:
+            if connection.in_transaction:
+                connection.rollback()
+            # Another process may have done it in the meantime.
+            if connection.execute("PRAGMA user_version").fetchone()[0] == found:
+                raise

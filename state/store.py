@@ -15,13 +15,17 @@ import sqlite3
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from state.migrations import MIGRATIONS
+from state import rescue
+from state.image import Image
+from state.migrations import migrate
+from state.rescue import DATABASE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
-DATABASE = "state.sqlite3"
+# What this process has found sound: each database with its time and size then.
+_sound: dict[Path, tuple[int, int]] = {}
 
 
 class StoreError(Exception):
@@ -53,23 +57,6 @@ class Run:
     exit: int | None
     pid: int | None
     request: dict[str, Any]
-
-
-@dataclass(frozen=True)
-class Image:
-    """A path as it was at one moment; `kind` is "absent" when nothing was there.
-
-    `parents` are the folders above it that were not there either, the outermost first.
-    """
-
-    path: str
-    kind: str
-    content: bytes = b""
-    mode: int = 0
-    owner: str = ""
-    group: str = ""
-    target: str = ""
-    parents: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -140,34 +127,68 @@ class Observation:
 
 
 class Store:
-    """An open store. Everything is written at once; a power cut loses nothing that was reported."""
+    """An open store. Everything is written at once; a power cut loses nothing that was reported.
 
-    def __init__(self, connection: sqlite3.Connection, folder: Path | None) -> None:
+    Attributes:
+        folder: where it lies, None for one in memory.
+        notice: what the operator has to be told about how it was opened, mostly nothing.
+    """
+
+    def __init__(self, connection: sqlite3.Connection, folder: Path | None, notice: str = "") -> None:
         """Wrap an open connection; `Store.open` is the way to one."""
         self._connection = connection
         self.folder = folder
+        self.notice = notice
+        connection.execute("PRAGMA foreign_keys = ON")
+        # Only events are not looked at when it is opened: one with a broken letter is still worth reading.
+        connection.text_factory = lambda data: data.decode(errors="replace")
 
     @classmethod
     def open(cls, folder: Path, *, create: bool = True) -> Store:
         """Open the store in `folder`.
 
+        A database that is damaged or newer than this program is kept aside, and all that can be read of it is taken
+        over into a new one; `notice` says so.
+
         Args:
             folder: made 0700 when absent, the database in it 0600.
-            create: False opens an empty store in memory when there is none, so that looking leaves no trace.
+            create: False opens an empty store in memory when there is none, and leaves one that is damaged as it is:
+                looking leaves no trace.
 
         Raises:
-            StoreError: when it is damaged, from a newer version, cannot be read, or has no room.
+            StoreError: when it cannot be read or written, or has no room.
         """
         path = folder / DATABASE
         try:
-            if not create and not path.exists():
-                return cls(_connect(":memory:"), None)
-            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            # Created 0600 here, since SQLite would follow the umask.
-            os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
-            return cls(_connect(str(path)), folder)
+            if not create and not path.exists() and not rescue.left_beside(folder):
+                return cls(_in_memory(), None)
+            if create and not path.exists():
+                folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+                # Created 0600 here, since SQLite would follow the umask.
+                os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+            return cls._open_sound(folder, create=create)
+        except rescue.Busy:
+            raise StoreError(
+                f"the state in {folder} has to be put right, and a run is going on with it. "
+                "Try again when it has ended."
+            ) from None
         except (OSError, sqlite3.Error) as error:
             raise _unusable(folder, error) from error
+
+    @classmethod
+    def _open_sound(cls, folder: Path, *, create: bool) -> Store:
+        connection, wrong = _look(folder, writing=create)
+        if wrong is None:
+            return cls(connection, folder)
+        connection.close()
+        if not create:
+            return cls(*rescue.rescue(folder, wrong, keep=False))
+        with rescue.alone(folder):
+            connection, wrong = _look(folder, writing=True)
+            if wrong is None:  # another process has put it right in the meantime
+                return cls(connection, folder)
+            connection.close()
+            return cls(*rescue.rescue(folder, wrong, keep=True))
 
     def close(self) -> None:
         """Close it."""
@@ -176,9 +197,11 @@ class Store:
     # Answers
 
     def save_answers(self, tables: dict[str, Any]) -> None:
-        """Keep the answers."""
+        """Keep the answers, in a file of their own as well: they can then be had whatever becomes of the database."""
         with self._connection as connection:
             connection.execute("INSERT OR REPLACE INTO answers VALUES (1, ?)", (json.dumps(tables),))
+        if self.folder is not None:
+            rescue.keep_mirror(self.folder, tables)
 
     def answers(self) -> dict[str, Any] | None:
         """The answers that were kept last."""
@@ -233,7 +256,7 @@ class Store:
         rows = self._connection.execute(
             "SELECT id, body FROM events WHERE run = ? AND id > ? ORDER BY id", (run, after)
         )
-        return [(number, json.loads(body)) for number, body in rows]
+        return [(number, event) for number, body in rows if (event := _event(body)) is not None]
 
     # Changes and the images that take them back
 
@@ -368,6 +391,17 @@ class Store:
         rows = self._connection.execute("SELECT step, status, at, verified_at, planned FROM observations")
         return {row[0]: Observation(*row) for row in rows}
 
+    # The database itself
+
+    def keep_copy(self) -> None:
+        """Copy the database to a file beside it, from which a damaged one is mended.
+
+        It is a second line: where there is no room for it, the work goes on without.
+        """
+        if self.folder is not None:
+            with contextlib.suppress(OSError, sqlite3.Error):
+                rescue.keep_copy(self.folder, self._connection)
+
     # The lock
 
     @contextlib.contextmanager
@@ -456,16 +490,40 @@ def _unusable(folder: Path, error: OSError | sqlite3.Error) -> StoreError:
     return StoreError(f"open the state in {folder}: {error}. Run as root (sudo), or name another folder with --state.")
 
 
-def _connect(path: str) -> sqlite3.Connection:
-    connection = sqlite3.connect(path, timeout=10)
-    connection.execute("PRAGMA foreign_keys = ON")
-    version = connection.execute("PRAGMA user_version").fetchone()[0]
-    if version > len(MIGRATIONS):
-        connection.close()
-        raise StoreError(
-            f"the state in {path} is of schema {version}, and this program knows {len(MIGRATIONS)} at most. "
-            "Use the newer relay-wizard that wrote it, or another folder with --state."
-        )
-    for number, script in enumerate(MIGRATIONS[version:], start=version + 1):
-        connection.executescript(f"BEGIN IMMEDIATE;{script};PRAGMA user_version = {number};COMMIT;")
+def _in_memory() -> sqlite3.Connection:
+    connection = sqlite3.connect(":memory:")
+    migrate(connection)
     return connection
+
+
+def _event(body: str) -> dict[str, Any] | None:
+    """An event, None for one that cannot be read any more: it is missed, the others are not."""
+    try:
+        event = json.loads(body)
+    except ValueError:
+        return None
+    return event if isinstance(event, dict) and isinstance(event.get("event"), str) else None
+
+
+def _look(folder: Path, *, writing: bool) -> tuple[sqlite3.Connection, rescue.Wrong | None]:
+    """Open the database of a folder, and say what is wrong with it; what was sound a moment ago still is."""
+    path = folder / DATABASE
+    if not path.exists():
+        return sqlite3.connect(":memory:"), rescue.Wrong("lost", f"{path} is not there")
+    connection = sqlite3.connect(path, timeout=10)
+    try:
+        wrong = None
+        if _sound.get(path) != _stamp(path):
+            wrong = rescue.diagnose(folder, connection, thorough=writing and path not in _sound)
+        if wrong is None:
+            migrate(connection)
+            _sound[path] = _stamp(path)
+    except BaseException:
+        connection.close()
+        raise
+    return connection, wrong
+
+
+def _stamp(path: Path) -> tuple[int, int]:
+    found = path.stat()
+    return found.st_mtime_ns, found.st_size

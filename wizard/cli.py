@@ -168,7 +168,7 @@ def _steps(arguments: argparse.Namespace) -> int:
     from wizard.steps import STEPS
 
     given = _read_answers(arguments.answers) if arguments.answers else None
-    store = Store.open(Path(arguments.state), create=given is not None)
+    store = _store(arguments, create=given is not None)
     states = stand(STEPS, store, _keep_answers(store, given))
     if arguments.json:
         return _print_json(
@@ -267,7 +267,7 @@ def _revert(arguments: argparse.Namespace) -> int:
     from wizard import guard as guards
     from wizard.host import LocalHost
 
-    store = Store.open(Path(arguments.state))
+    store = _store(arguments)
     guard = store.last_guard()
     log = store.run_folder(guard.run) / "revert.log" if guard else None
     session = detached.session_of(store.run(guard.run).request) if guard else None
@@ -408,7 +408,7 @@ def _work(arguments: argparse.Namespace) -> int:
     from wizard.secret import Redactor
 
     redactor = Redactor()
-    store = Store.open(Path(arguments.state))
+    store = _store(arguments)
     run = store.run(arguments.run)
     host = LocalHost(store.run_folder(run.id) / "output.log", redactor)
     engine = _engine(arguments, session=detached.session_of(run.request), redactor=redactor)
@@ -427,11 +427,19 @@ def _engine(
     from wizard.steps import STEPS
 
     given = _read_answers(arguments.answers) if arguments.answers else None
-    store = Store.open(Path(arguments.state), create=create or given is not None)
+    store = _store(arguments, create=create or given is not None)
     host = DryRunHost(redactor=redactor)
     engine = Engine(STEPS, store, host, Answers(), session or host.ssh_session())
     engine.answers = _keep_answers(store, given)
     return engine
+
+
+def _store(arguments: argparse.Namespace, *, create: bool = True) -> Store:
+    """The state; what had to be done to open it is told."""
+    store = Store.open(Path(arguments.state), create=create)
+    if store.notice:
+        print(f"relay-wizard: {store.notice}", file=sys.stderr)
+    return store
 
 
 def _keep_answers(store: Store, given: Answers | None) -> Answers:

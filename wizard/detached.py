@@ -149,6 +149,7 @@ def work(engine: Engine, host: Host, run: int, clean: Callable[[str], str]) -> i
             lock.enter_context(store.lock())
             with store.alive(run):
                 store.begin_run(run, os.getpid())
+                store.keep_copy()
                 return _work_locked(engine, host, run, lock, clean)
     except Locked:
         store.finish_run(run, "failed", 4, engine.now())
@@ -173,6 +174,7 @@ def _work_locked(engine: Engine, host: Host, run: int, lock: contextlib.ExitStac
     # The last word first: who follows leaves as soon as the run is over, and must have heard it by then.
     store.add_event(run, finished)
     store.finish_run(run, outcome.status, outcome.exit, engine.now())
+    store.keep_copy()
     return outcome.exit
 
 

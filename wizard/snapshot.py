@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import hashlib
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
-from state.store import Image
+from state.image import Image, fingerprint
 
 if TYPE_CHECKING:
     from wizard.host import Host
+
+__all__ = ["fingerprint", "put_back", "take"]
 
 
 def take(host: Host, path: str) -> Image:
@@ -19,14 +20,6 @@ def take(host: Host, path: str) -> Image:
         return Image(path, "absent", parents=_missing_parents(host, path))
     content = host.read(path, follow=False) or b"" if found.kind == "file" else b""
     return Image(path, found.kind, content, found.mode, found.owner, found.group, found.target)
-
-
-def fingerprint(image: Image) -> str:
-    """What tells two states of a path apart: kind, bytes, mode and owner, but no folder's entries."""
-    if image.kind == "absent":
-        return "absent"
-    words = f"{image.kind} {image.mode:o} {image.owner}:{image.group} {image.target}\n".encode()
-    return hashlib.sha256(words + image.content).hexdigest()
 
 
 def put_back(host: Host, image: Image) -> None:

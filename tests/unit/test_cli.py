@@ -167,7 +167,7 @@ def _sqlite_full() -> sqlite3.OperationalError:
 def test_a_state_without_room_is_status_3(
     error: Exception, state: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("state.store._connect", FullDisk(error))
+    monkeypatch.setattr("state.store._look", FullDisk(error))
     assert main(["verify", "clock", "--state", state]) == Exit.OPERATION_FAILED
     assert "df -h" in capsys.readouterr().err
 
@@ -180,10 +180,18 @@ def test_a_disk_that_fills_up_below_a_run_is_no_traceback(
     assert "df -h" in capsys.readouterr().err
 
 
-def test_a_damaged_state_is_told_and_left_alone(state: str, capsys: pytest.CaptureFixture[str]) -> None:
-    Path(state).mkdir()
+def test_a_damaged_state_is_told_once_and_the_answers_are_still_there(
+    state: str, answers: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["steps", "--answers", answers, "--state", state]) == Exit.WELL
     path = Path(state) / "state.sqlite3"
     path.write_bytes(b"no database" * 200)
-    assert main(["steps", "--state", state]) in {Exit.USAGE, Exit.UNSUPPORTED}
-    assert "--state" in capsys.readouterr().err
-    assert path.read_bytes() == b"no database" * 200
+    assert main(["answers", "--json", "--state", state]) == Exit.WELL
+    captured = capsys.readouterr()
+    assert "is damaged" in captured.err
+    assert json.loads(captured.out.splitlines()[-1])["relay"]["domain"] == "brightmail.example"
+    assert path.read_bytes() == b"no database" * 200, "looking leaves it as it is"
+    assert main(["steps", "--answers", answers, "--state", state]) == Exit.WELL
+    assert "It is kept as state.sqlite3.damaged-" in capsys.readouterr().err
+    assert main(["steps", "--state", state]) == Exit.WELL
+    assert capsys.readouterr().err == ""
