@@ -97,7 +97,8 @@ def _state(step: Step, seen: Mapping[str, Observation], running: str, answers: A
             return StepState(step, "blocked", blockers, verified)
         return StepState(step, "ready" if _answered(step, answers) else "pending", (), verified)
     if mine.planned and mine.status in {"verified", "applied"}:
-        return StepState(step, "drifted", (), verified, f"{mine.planned} changes planned")
+        changes = "1 change" if mine.planned == 1 else f"{mine.planned} changes"
+        return StepState(step, "drifted", (), verified, f"{changes} planned")
     note = ""
     changed = [needed for needed in step.requires if _later(seen.get(needed), verified)]
     if mine.status == "verified" and changed:

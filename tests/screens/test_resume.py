@@ -24,7 +24,7 @@ def settle(desk: Any, step: str, status: str, planned: int = 0) -> None:
     ("status", "section", "words"),
     [
         ("verified", "Checks", "its checks passed"),
-        ("drifted", "Plan", "1 changes planned"),
+        ("drifted", "Plan", "1 change planned"),
         ("failed", "Checks", "a check or a change failed"),
         ("applied", "Checks", "something outside"),
     ],
@@ -113,3 +113,15 @@ async def test_an_interrupted_run_is_told(tmp_path: Path) -> None:
         engine.store.finish_run(run, "interrupted", 3, engine.now())
     async with at_the_desk(tmp_path, desk=(desk, host)) as operator:
         await operator.until("ended: interrupted")
+
+
+async def test_a_state_that_had_to_be_put_right_is_told_once(tmp_path: Path) -> None:
+    desk, host = fake_desk(tmp_path, None, ANSWERS)
+    settle(desk, "preflight", "verified")
+    (desk.state / "state.sqlite3").write_bytes(b"no database at all" * 300)
+    async with at_the_desk(tmp_path, desk=(desk, host)) as operator:
+        await operator.until("The state was put right")
+        assert "state.sqlite3.damaged-" in operator.seen
+        await operator.press("y")
+        await operator.until(lambda: "The state was put right" not in operator.seen)
+        assert desk.answers().relay.domain == "brightmail.example"
