@@ -17,7 +17,7 @@ from wizard.host import HostError
 from wizard.operation import Operation, OperationFailed
 from wizard.operations.packages import InstallPackages
 from wizard.operations.services import RunService, reload_services
-from wizard.snapshot import fingerprint, take
+from wizard.snapshot import fingerprint, note_what_stayed, take
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -254,6 +254,7 @@ class Engine:
             rest: lets seconds pass between two looks; may return sooner, and raise to end the run. Answers may be
                 changed meanwhile: they are read again.
         """
+        note_what_stayed(self.store, host)
         return _Applying(self, run, host, tuple(chosen), emit, wait, rest or host.sleep, confirm).go()
 
     def read_answers(self) -> None:
@@ -479,26 +480,29 @@ class _Applying:
             self.emit({"event": "step.finished", "step": step.id, "status": status})
 
     def _await_proof(self, guard: Guard) -> Guard:
-        engine, left, overdue = self.engine, 0.0, 0.0
-        while True:
-            now = guards.seconds_left(self.host)
-            if now is not None and now > left:
-                record = guard.record
-                words = {"steps": record["steps"], "port": record["port"], "command": record["command"]}
-                self.emit({"event": "guard.waiting", **words, "seconds_left": round(now)})
-            left, overdue = now or 0.0, overdue + LOGIN_POLL if now is None else 0.0
-            guard = engine.store.last_guard() or guard
+        engine, told, overdue = self.engine, 0.0, 0.0
+        while guard.is_open:
+            left = guards.seconds_left(self.host)
+            overdue = overdue + LOGIN_POLL if left is None else 0.0
+            # Told once, and again when the operator has asked for more time.
+            if left is not None and (falls := self.host.monotonic() + left) > told + 0.5:
+                told = falls
+                self._tell_to_log_in(guard, left)
             login = guards.seen_login(self.host, guard, engine.context(self.host))
             if login is not None:
                 guards.prove(engine.store, self.host, guard, str(login))
-            elif overdue > OVERDUE and guard.is_open:
+            elif overdue > OVERDUE:
                 guards.revert(engine, self.host, guard)
+            else:
+                self.host.sleep(LOGIN_POLL)
             guard = engine.store.last_guard() or guard
-            if not guard.is_open:
-                if guard.state == "proved":
-                    self.emit({"event": "guard.proved", "how": guard.record["how"]})
-                return guard
-            self.host.sleep(LOGIN_POLL)
+        if guard.state == "proved":
+            self.emit({"event": "guard.proved", "how": guard.record["how"]})
+        return guard
+
+    def _tell_to_log_in(self, guard: Guard, left: float) -> None:
+        words = {key: guard.record[key] for key in ("steps", "port", "command")}
+        self.emit({"event": "guard.waiting", **words, "seconds_left": round(left)})
 
     def _close(self, step: Step) -> str:
         self._operate(step, replace(self.engine.context(self.host), way_in=WayIn.PROVED))

@@ -23,6 +23,11 @@ class Result:
     out: str
     err: str
 
+    @property
+    def ok(self) -> bool:
+        """True for exit status 0."""
+        return self.status == 0
+
     def told(self) -> str:
         """The whole story, for a failing assertion."""
         return f"$ {' '.join(self.argv)}\nexit status {self.status}\n--- stdout\n{self.out}\n--- stderr\n{self.err}"

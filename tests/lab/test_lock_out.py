@@ -1,0 +1,242 @@
+"""Nobody is locked out: what cuts the operator off is taken back by itself, and the state says so.
+
+Over real SSH sessions. One VPS for all of it: each fault is injected, runs out its countdown, and the operator has to
+be able to log in as before.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import time
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from . import lab as labs
+from . import network
+from .lab import PROGRAM, Lab
+from .product import ANSWERS, OK, USAGE
+from .shell import LabError, Result, run
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+PROGRAM_THERE = f"{PROGRAM}/relay-wizard"
+TRIED = "/root/tried.toml"
+NEW_PORT = 2222
+# The shortest that can be answered; then the timer's own second, and the work of taking back.
+COUNTDOWN, TAKING_BACK = 20, 15
+TIMER = "relay-wizard-revert.timer"
+# Somebody's key, whose private half nobody here has.
+LOST_KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIKPq8cBtgkXEAX8mSHlB6MpzbuQY1o1cT4y2n0rQk3Zf lost@laptop"
+
+
+@dataclass
+class Reached:
+    """A VPS that its operator reaches by SSH alone."""
+
+    lab: Lab
+
+    def answers(self, **ssh: object) -> None:
+        """The answers to be tried: those of the lab, with settings of SSH."""
+        text = self.lab.vps.read(ANSWERS)
+        kept = text[: text.index("[ssh]")] + text[text.index("[firewall]") :]
+        settings = {"port": NEW_PORT, "revert_after": COUNTDOWN, **ssh}
+        lines = "".join(f"{key} = {json.dumps(value)}\n" for key, value in settings.items())
+        self.lab.vps.write(TRIED, f"{kept}\n[ssh]\n{lines}", 0o600)
+
+    def logs_in(self, port: int, user: str = "root", *command: str) -> Result:
+        """Try a session of its own."""
+        argv = [*self.lab.ssh(user, port), *(command or ("true",))]
+        argv[argv.index("ssh") + 1 : argv.index("ssh") + 1] = ["-o", "ConnectTimeout=3", "-o", "BatchMode=yes"]
+        return run(argv, check=False, timeout=30)
+
+    @contextmanager
+    def applying(self, *steps: str) -> Iterator[Callable[[str], dict[str, Any]]]:
+        """Apply over SSH, in a session that stays; yields what waits for an event of the run."""
+        words = ["apply", *steps, "--answers", TRIED, "--yes", "--confirm-ssh", "auto", "--json"]
+        session = subprocess.Popen(
+            [*self.lab.ssh("root", 22), PROGRAM_THERE, *words],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+        )
+
+        def until(event: str) -> dict[str, Any]:
+            assert session.stdout is not None
+            heard: list[str] = []
+            for line in session.stdout:
+                heard.append(line)
+                found: dict[str, Any] = json.loads(line)
+                if found["event"] == event:
+                    return found
+            raise AssertionError(f"wanted {event}, heard:\n{''.join(heard)}")
+
+        try:
+            yield until
+        finally:
+            session.kill()
+            session.wait(timeout=10)
+            session.stdout.close()  # type: ignore[union-attr]
+
+    def status(self, step: str) -> str:
+        """What the checklist says of a step."""
+        asked = self.lab.vps.run(PROGRAM_THERE, "steps", "--json", check=False)
+        assert asked.status == OK, asked.told()
+        return next(str(found["status"]) for found in json.loads(asked.out) if found["id"] == step)
+
+    def is_as_before(self) -> None:
+        """All came back by itself: the operator gets in on the old port, and the state says what happened."""
+        until = time.monotonic() + COUNTDOWN + TAKING_BACK
+        while (
+            time.monotonic() < until and self.lab.vps.run("test", "-e", f"/etc/systemd/system/{TIMER}", check=False).ok
+        ):
+            time.sleep(0.5)
+        assert self.logs_in(22).ok, "locked out: no login on port 22 after the countdown"
+        vps = self.lab.vps
+        assert not vps.run("test", "-e", "/etc/ssh/sshd_config.d/00-relay-wizard.conf", check=False).ok
+        assert vps.run("ufw", "status", check=False).out.strip() in {"", "Status: inactive"}
+        assert not vps.run("test", "-e", f"/etc/systemd/system/{TIMER}", check=False).ok, "the timer is still there"
+        assert self.status("ssh") == "failed"
+        assert "no new login was seen in time" in vps.run(PROGRAM_THERE, "steps").out
+
+
+@pytest.fixture(scope="module")
+def reached(release: str) -> Iterator[Reached]:
+    """A VPS on which the steps before SSH are done."""
+    made = Lab(f"lock-{os.getpid()}", release)
+    try:
+        made.up()
+        # The wheels' folder, which a session from outside does not know of, is needed by the first start alone.
+        made.vps.run(PROGRAM_THERE, "apply", "preflight", "users", "--answers", ANSWERS, "--yes")
+        yield Reached(made)
+    except LabError as error:
+        pytest.fail(f"THE LAB DID NOT RUN: {error}", pytrace=False)
+    finally:
+        if not os.environ.get("RELAY_WIZARD_LAB_KEEP"):
+            labs.down(made.id)
+
+
+@contextmanager
+def provider_drops(lab: Lab, port: int) -> Iterator[None]:
+    """A firewall in front of the VPS that nobody thought of."""
+    rule = ["ipproto", "tcp", "dport", str(port), "blackhole"]
+    router = ["ip", "-n", network.namespace(lab.id, "inet"), "rule"]
+    run([*router, "add", *rule])
+    try:
+        yield
+    finally:
+        run([*router, "del", *rule])
+
+
+def test_without_a_word_on_the_proof_nothing_is_applied(reached: Reached) -> None:
+    reached.answers()
+    asked = reached.logs_in(22, "root", PROGRAM_THERE, "apply", "ssh", "firewall", "--answers", TRIED, "--yes")
+    assert asked.status == USAGE, asked.told()
+    assert "--confirm-ssh" in asked.err
+    assert not reached.lab.vps.run("test", "-e", "/etc/ssh/sshd_config.d/00-relay-wizard.conf", check=False).ok
+
+
+def test_a_port_that_the_provider_drops(reached: Reached) -> None:
+    reached.answers()
+    with provider_drops(reached.lab, NEW_PORT), reached.applying("ssh", "firewall") as until:
+        asked = until("guard.waiting")
+        assert asked["command"] == f"ssh -p {NEW_PORT} root@192.0.2.10"
+        assert not reached.logs_in(NEW_PORT).ok, "the fault was not injected"
+        assert reached.logs_in(22).ok, "the old port has to stay open meanwhile"
+        assert until("run.finished")["status"] == "failed"
+        reached.is_as_before()
+
+
+def test_a_wrong_port_in_the_firewall(reached: Reached) -> None:
+    reached.answers()
+    with reached.applying("ssh", "firewall") as until:
+        until("guard.waiting")
+        # As if the rules had been written for another port: neither way in is open any more.
+        for port in (22, NEW_PORT):
+            reached.lab.vps.run("ufw", "delete", "allow", f"{port}/tcp")
+        reached.lab.vps.run("ufw", "allow", "2223/tcp")
+        assert not reached.logs_in(22).ok
+        assert not reached.logs_in(NEW_PORT).ok
+        reached.is_as_before()
+
+
+def test_settings_that_refuse_the_operators_key(reached: Reached) -> None:
+    mine = reached.lab.vps.read("/root/.ssh/authorized_keys")
+    reached.answers(permit_root_login="no")
+    reached.lab.vps.write(TRIED, reached.lab.vps.read(TRIED).replace(mine.strip(), LOST_KEY), 0o600)
+    boss = "/home/boss/.ssh/authorized_keys"
+    reached.lab.vps.write(boss, f"{LOST_KEY}\n", 0o600)
+    reached.lab.vps.run("chown", "boss:boss", boss)
+    with reached.applying("ssh") as until:
+        assert until("guard.waiting")["command"] == f"ssh -p {NEW_PORT} boss@192.0.2.10"
+        assert not any(reached.logs_in(port, user).ok for port in (22, NEW_PORT) for user in ("root", "boss"))
+        assert until("run.finished")["status"] == "failed"
+        reached.is_as_before()
+    reached.lab.vps.write(boss, mine, 0o600)
+    reached.lab.vps.run("chown", "boss:boss", boss)
+
+
+def test_an_engine_that_is_killed_inside_the_countdown(reached: Reached) -> None:
+    reached.answers()
+    with provider_drops(reached.lab, NEW_PORT), reached.applying("ssh", "firewall") as until:
+        until("guard.waiting")
+        reached.lab.vps.run("systemctl", "kill", "--signal=KILL", "relay-wizard-run-*.service")
+        reached.is_as_before()
+
+
+def test_a_reboot_inside_the_countdown(reached: Reached) -> None:
+    reached.answers()
+    with provider_drops(reached.lab, NEW_PORT), reached.applying("ssh", "firewall") as until:
+        until("guard.waiting")
+    reached.lab.vps.reboot()
+    reached.is_as_before()
+
+
+def test_a_login_proves_it_and_closes_the_old_port(reached: Reached) -> None:
+    reached.answers()
+    with reached.applying("ssh", "firewall") as until:
+        until("guard.waiting")
+        old = reached.logs_in(22, "root", PROGRAM_THERE, "confirm", "--extend")
+        assert old.ok, old.told()
+        assert until("guard.waiting")["seconds_left"] > COUNTDOWN - 5
+        assert reached.logs_in(NEW_PORT, "boss").ok
+        assert until("guard.proved")["how"] == f"boss from 203.0.113.70 on port {NEW_PORT}"
+        assert until("run.finished")["status"] == "ok"
+    assert not reached.logs_in(22).ok, "the old port has to be closed once the new one is proved"
+    assert reached.logs_in(NEW_PORT).ok
+    assert reached.status("ssh") == reached.status("firewall") == "verified"
+    again = reached.logs_in(NEW_PORT, "root", PROGRAM_THERE, "apply", "ssh", "firewall", "--yes", "--json")
+    assert again.status == OK, again.told()
+    assert json.loads(again.out.splitlines()[-1])["changed"] == 0
+    taken = reached.logs_in(NEW_PORT, "root", PROGRAM_THERE, "rollback", "firewall", "--yes")
+    assert taken.ok, taken.told()
+    taken = reached.logs_in(NEW_PORT, "root", PROGRAM_THERE, "rollback", "ssh", "--yes")
+    assert taken.ok, taken.told()
+
+
+def test_the_operators_word_counts_from_a_new_session_alone(reached: Reached) -> None:
+    reached.answers()
+    before = subprocess.Popen(
+        [*reached.lab.ssh("root", 22), "sleep 8; exec", PROGRAM_THERE, "confirm"],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    with reached.applying("ssh") as until:
+        until("guard.waiting")
+        _, complaint = before.communicate(timeout=30)
+        assert before.returncode == USAGE, complaint
+        assert f"ssh -p {NEW_PORT}" in complaint
+        # From the machine's own console: no session of SSH at all.
+        assert reached.lab.vps.run(PROGRAM_THERE, "confirm").status == OK
+        assert until("guard.proved")["how"] == "the operator's word"
+        assert until("run.finished")["status"] == "ok"
+    late = reached.lab.vps.run(PROGRAM_THERE, "confirm", check=False)
+    assert late.status == OK
