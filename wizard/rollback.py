@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from wizard.host import HostError
 from wizard.lines import take_back
 from wizard.operation import OperationFailed
+from wizard.operations.files import unified
 from wizard.operations.services import reload_services
-from wizard.snapshot import fingerprint, put_back, take
+from wizard.snapshot import fingerprint, note_what_stayed, put_back, take
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
+    from state.image import Image
     from state.store import Done, Snapshot, Store
     from wizard.host import Host
     from wizard.operation import Operation
+
+ORIGINAL, KEEP = "original", "keep"
+# What a killed rollback leaves: its commands may have run, and its files are back but no service knows it yet.
+UNDOING, BACK = "undoing", "back"
 
 
 @dataclass
@@ -28,6 +34,125 @@ class Taken:
     conflicts: list[str] = field(default_factory=list)
 
 
+@dataclass(frozen=True)
+class Decision:
+    """What the operator wants of a file that somebody has changed since.
+
+    Attributes:
+        choice: "original" or "keep".
+        seen: the fingerprint of the file that was decided about; another file is another question.
+    """
+
+    choice: str
+    seen: str
+
+    def as_json(self) -> dict[str, str]:
+        """For the request of a run; `Decision(**...)` reads it back."""
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class Conflict:
+    """A file that cannot be taken back without losing what somebody has changed in it since.
+
+    Attributes:
+        path: the file.
+        ours: the bytes that the wizard left there, None for nothing.
+        now: what is there.
+        original: what was there before the wizard first wrote it.
+    """
+
+    path: str
+    ours: bytes | None
+    now: Image
+    original: Image
+
+    def decide(self, choice: str) -> Decision:
+        """The operator's word on it: "original" or "keep"."""
+        return Decision(choice, fingerprint(self.now))
+
+    @property
+    def since(self) -> str:
+        """What was changed since: from what the wizard left to what is there."""
+        return self._diff(self.ours, self.now)
+
+    @property
+    def back(self) -> str:
+        """What putting the original back would do to what is there."""
+        return self._diff(_bytes(self.now), self.original)
+
+    def _diff(self, before: bytes | None, after: Image) -> str:
+        if any(image.kind == "file" and not image.mode & 0o004 for image in (self.now, self.original)):
+            return f"{self.path}: not for everybody to read, so it is not shown\n"
+        text = unified(before, _bytes(after), self.path)
+        return text or f"{self.path}: {after.kind}, mode and owner {after.mode:04o} {after.owner}:{after.group}\n"
+
+
+def _bytes(image: Image) -> bytes | None:
+    return None if image.kind == "absent" else image.content
+
+
+def foresee(store: Store, host: Host, *steps: str) -> list[Conflict]:
+    """The files that a rollback of `steps`, in this order, would leave as they are unless it is told what to do."""
+    world = _World(host)
+    return [conflict for step in steps for conflict in _foresee_step(store.changes(step), world)]
+
+
+class _World:
+    """The machine as a rollback would leave it step by step; None is a file that it would edit."""
+
+    def __init__(self, host: Host) -> None:
+        self._host = host
+        self._images: dict[str, Image | None] = {}
+
+    def image(self, path: str) -> Image | None:
+        if path not in self._images:
+            self._images[path] = take(self._host, path)
+        return self._images[path]
+
+    def leave(self, path: str, image: Image | None) -> None:
+        self._images[path] = image
+
+
+def _foresee_step(changes: list[Done], world: _World) -> list[Conflict]:
+    exact = _restorable(changes, lambda path: _print(world.image(path)), set())
+    conflicts: dict[str, Conflict] = {}
+    left: dict[str, Image | None] = {}
+    for change in changes:
+        for snapshot in change.snapshots:
+            path = snapshot.before.path
+            if path in exact:
+                left[path] = snapshot.before
+            elif _can_be_edited(change):
+                left[path] = None
+            elif path not in conflicts and (now := world.image(path)) is not None:
+                conflicts[path] = _conflict(changes, path, now)
+    for path, image in left.items():
+        world.leave(path, image)
+    return list(conflicts.values())
+
+
+def _conflict(changes: list[Done], path: str, now: Image) -> Conflict:
+    """Between the original and what is there, what the wizard had left where the two part."""
+    entries = [entry for change in changes for entry in change.snapshots if entry.before.path == path]
+    found = now
+    for entry in entries:
+        if fingerprint(found) not in {entry.after_print, entry.before_print}:
+            return Conflict(
+                path, None if entry.after_print == "absent" else entry.after_content, now, entries[-1].before
+            )
+        found = entry.before
+    return Conflict(path, entries[0].after_content, now, entries[-1].before)
+
+
+def _can_be_edited(change: Done) -> bool:
+    return bool(change.record.get("by_line") or change.record.get("undo_edit"))
+
+
+def _print(image: Image | None) -> str | None:
+    return None if image is None else fingerprint(image)
+
+
 def roll_back(
     store: Store,
     host: Host,
@@ -36,60 +161,65 @@ def roll_back(
     afterwards: Callable[[], Sequence[Operation]] = tuple,
     *,
     since: int = 0,
+    decided: Mapping[str, Decision] | None = None,
 ) -> Taken:
     """Take back all that `step` ever changed and that is not taken back yet.
 
     A file that nobody else has written since gets its old bytes, mode and owner. One that was changed since is edited
-    by the change's own inverse; without one it stays as it is, and is reported. `afterwards` is the step's own word on
-    what has to be done once the files are back (`Step.after_rollback`). Only changes with a number above `since` are
-    taken back.
+    by the change's own inverse; without one the operator's word on it counts (`decided`), and without that it stays as
+    it is, and is reported. `afterwards` is the step's own word on what has to be done once the files are back
+    (`Step.after_rollback`). Only changes with a number above `since` are taken back.
+
+    It may be killed anywhere: the next rollback finishes it.
     """
+    note_what_stayed(store, host)
     changes = [change for change in store.changes(step) if change.id > since]
-    exact = _restorable(host, changes)
+    undo = _plan_undo(host, changes, decided or {})
     taken = Taken()
-    notify: dict[str, None] = {}
-    restart: dict[str, None] = {}
     for change in changes:
-        conflicts = _undo(host, change, exact)
-        taken.conflicts += conflicts
-        if kept := change.record.get("kept"):
-            taken.kept.append(str(kept))
-        notify |= dict.fromkeys(change.record["notify"])
-        restart |= dict.fromkeys(change.record["restart"])
-        if not conflicts:
-            store.settle(change.id, "undone")
-            taken.undone += 1
-        status = "kept" if conflicts else "undone"
-        emit(
-            {
-                "event": "operation.finished", "step": step, "operation": change.operation,
-                "summary": change.record["summary"], "status": status, "ms": 0,
-            }
-        )  # fmt: skip
+        if change.state != BACK:
+            _take_back(store, undo, change, emit, taken)
     try:
         for operation in afterwards():
             if operation.diff(host) is not None:
                 operation.apply(host)
-        reload_services(host, tuple(notify), tuple(restart))
+        reload_services(host, _named(changes, "notify"), _named(changes, "restart"))
+        for change in store.changes(step):
+            if change.state == BACK:
+                store.settle(change.id, "undone")
     except OperationFailed as error:
         taken.conflicts.append(f"{error.asked}: {error.got}. {error.do}")
     store.forget(step)
     return taken
 
 
-def _restorable(host: Host, changes: list[Done]) -> set[str]:
-    """Paths whose old bytes can simply be put back, change by change: the step's writes follow on each other."""
+def _named(changes: Sequence[Done], key: str) -> tuple[str, ...]:
+    """The services that the changes name as readers of their files."""
+    return tuple(dict.fromkeys(name for change in changes for name in change.record.get(key, ())))
+
+
+def _restorable(changes: list[Done], found: Callable[[str], str | None], wanted: set[str]) -> set[str]:
+    """Paths whose old bytes can simply be put back, change by change: the step's writes follow on each other.
+
+    Args:
+        changes: the newest first.
+        found: the fingerprint of a path as it is before they are taken back; None for one that will be edited.
+        wanted: paths whose original the operator wants, whatever is there now.
+    """
     now: dict[str, str | None] = {}
     broken: set[str] = set()
     for change in changes:
+        if change.state == BACK:
+            continue
         for snapshot in change.snapshots:
             path = snapshot.before.path
-            expected = now[path] if path in now else fingerprint(take(host, path))
-            # A change that never ended left something between before and after: its image is the only truth.
-            if snapshot.after_print not in {None, expected}:
+            expected = now[path] if path in now else found(path)
+            # A change that never ended left something between before and after: its image is the only truth. And what
+            # is as before was put back by a rollback that was killed.
+            if snapshot.after_print is not None and expected not in {snapshot.after_print, snapshot.before_print}:
                 broken.add(path)
             now[path] = snapshot.before_print
-    return set(now) - _with_companions(changes, broken)
+    return set(now) - _with_companions(changes, broken - wanted)
 
 
 def _with_companions(changes: list[Done], broken: set[str]) -> set[str]:
@@ -98,30 +228,87 @@ def _with_companions(changes: list[Done], broken: set[str]) -> set[str]:
     userdel needs the account in all of its files: it could not take it out of /etc/shadow any more when /etc/passwd
     were put back alone.
     """
-    together = [{entry.before.path for entry in change.snapshots} for change in changes if change.record["undo_edit"]]
+    together = [
+        {entry.before.path for entry in change.snapshots} for change in changes if change.record.get("undo_edit")
+    ]
     grown = set(broken)
     while more := [paths for paths in together if paths & grown and not paths <= grown]:
         grown |= set().union(*more)
     return grown
 
 
-def _undo(host: Host, change: Done, exact: set[str]) -> list[str]:
-    """Take one change back; what could not be, in words."""
+@dataclass(frozen=True)
+class _Undo:
+    """How the changes of one step are taken back.
+
+    Attributes:
+        exact: paths that get the bytes of their image.
+        kept: paths that the operator wants to keep as they are.
+    """
+
+    host: Host
+    exact: set[str]
+    kept: set[str]
+
+
+def _plan_undo(host: Host, changes: list[Done], decided: Mapping[str, Decision]) -> _Undo:
+    found = {path: fingerprint(take(host, path)) for path in decided}
+    chosen = {
+        choice: {path for path, word in decided.items() if word.choice == choice and word.seen == found[path]}
+        for choice in (ORIGINAL, KEEP)
+    }
+    exact = _restorable(changes, lambda path: fingerprint(take(host, path)), chosen[ORIGINAL])
+    return _Undo(host, exact, chosen[KEEP] - exact)
+
+
+def _take_back(store: Store, undo: _Undo, change: Done, emit: Callable[[dict[str, Any]], None], taken: Taken) -> None:
+    """Take one change back, and note how far that came."""
+    store.settle(change.id, UNDOING)
+    conflicts, kept = _undo(undo, change)
+    if conflicts:
+        store.settle(change.id, "done" if change.state == UNDOING else change.state)
+    elif not kept:
+        store.settle(change.id, BACK)
+        taken.undone += 1
+    taken.conflicts += conflicts
+    taken.kept += kept
+    if word := change.record.get("kept"):
+        taken.kept.append(str(word))
+    emit(
+        {
+            "event": "operation.finished", "step": change.step, "operation": change.operation,
+            "summary": change.record.get("summary", change.operation),
+            "status": "kept" if conflicts or kept else "undone", "ms": 0,
+        }
+    )  # fmt: skip
+
+
+def _undo(undo: _Undo, change: Done) -> tuple[list[str], list[str]]:
+    """Take one change back; what could not be, and what the operator keeps, in words."""
     conflicts: list[str] = []
-    edited = [snapshot for snapshot in change.snapshots if snapshot.before.path not in exact]
+    kept: list[str] = []
+    edited = [snapshot for snapshot in change.snapshots if snapshot.before.path not in undo.exact]
     for snapshot in change.snapshots:
+        path = snapshot.before.path
         if snapshot not in edited:
-            conflicts += _put_back(host, snapshot)
-        elif change.record["by_line"]:
-            _edit_lines(host, snapshot)
-        elif not change.record["undo_edit"]:
-            conflicts.append(f"{snapshot.before.path} was changed by somebody else since; it is left as it is")
-    if edited and change.record["undo_edit"]:
-        conflicts += _run(host, change.record["undo_edit"])
-    return conflicts + _run(host, change.record["undo"])
+            conflicts += _put_back(undo.host, snapshot)
+        elif change.record.get("by_line"):
+            _edit_lines(undo.host, snapshot)
+        elif change.record.get("undo_edit"):
+            continue
+        elif path in undo.kept:
+            kept.append(f"{path} stays as you have it")
+        else:
+            conflicts.append(f"{path} was changed by somebody else since; it is left as it is")
+    complaints = _run(undo.host, change.record.get("undo_edit", [])) if edited else []
+    complaints += _run(undo.host, change.record.get("undo", []))
+    # A rollback that was killed may have run them: what is gone cannot be removed again.
+    return conflicts + (complaints if change.state != UNDOING else []), kept
 
 
 def _put_back(host: Host, snapshot: Snapshot) -> list[str]:
+    if fingerprint(snapshot.before) != snapshot.before_print:
+        return [f"{snapshot.before.path}: its image in the state is damaged; it is left as it is"]
     try:
         put_back(host, snapshot.before)
     except (HostError, OSError, KeyError) as error:

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 from state.image import Image, fingerprint
 
 if TYPE_CHECKING:
+    from state.store import Store
     from wizard.host import Host
 
-__all__ = ["fingerprint", "put_back", "take"]
+__all__ = ["fingerprint", "note_what_stayed", "put_back", "take"]
 
 
 def take(host: Host, path: str) -> Image:
@@ -20,6 +21,18 @@ def take(host: Host, path: str) -> Image:
         return Image(path, "absent", parents=_missing_parents(host, path))
     content = host.read(path, follow=False) or b"" if found.kind == "file" else b""
     return Image(path, found.kind, content, found.mode, found.owner, found.group, found.target)
+
+
+def note_what_stayed(store: Store, host: Host) -> None:
+    """What a killed run left of the change that it was making is taken for what that change has made.
+
+    Whatever is there differently later was then done by somebody else, and is not overwritten by rollback.
+    """
+    for change in store.changes():
+        open_ended = [entry.before.path for entry in change.snapshots if entry.after_print is None]
+        if change.state == "intended" and open_ended:
+            left = [take(host, path) for path in open_ended]
+            store.settle(change.id, "intended", [(image, fingerprint(image)) for image in left])
 
 
 def put_back(host: Host, image: Image) -> None:
