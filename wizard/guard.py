@@ -106,10 +106,9 @@ def set_timer(store: Store, host: Host, seconds: int) -> None:
     """
     from wizard.render import render
 
+    checkout, python, state = (_word(path) for path in (CHECKOUT, sys.executable, store.folder))
     for name in (SERVICE, TIMER):
-        text = render(
-            f"guard{UNITS}/{name}.j2", seconds=seconds, checkout=CHECKOUT, python=sys.executable, state=store.folder
-        )
+        text = render(f"guard{UNITS}/{name}.j2", seconds=seconds, checkout=checkout, python=python, state=state)
         host.write(f"{UNITS}/{name}", text.encode())
     for argv in (["daemon-reload"], ["--quiet", "enable", TIMER], ["restart", TIMER]):
         done = host.run(["systemctl", *argv])
@@ -118,6 +117,12 @@ def set_timer(store: Store, host: Host, seconds: int) -> None:
                 f"set the timer that takes the change back ({TIMER})", done.complaint,
                 "Nothing was changed. Look with: systemctl status, mend that, then apply again.",
             )  # fmt: skip
+
+
+def _word(path: object) -> str:
+    """A path as one word of a unit's command line (systemd.syntax(7), systemd.unit(5) SPECIFIERS)."""
+    text = str(path).replace("%", "%%")
+    return json.dumps(text) if set(text) & set(" \t'\"\\") else text
 
 
 def disarm(host: Host) -> None:

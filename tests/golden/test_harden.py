@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 
 from tests.fake_host import FakeHost
+from wizard import guard
 from wizard.answers import Answers, parse
-from wizard.fact import Context, Facts
+from wizard.fact import Context, Facts, WayIn
+from wizard.host import Listener
 from wizard.operations.files import WriteFile
-from wizard.operations.ssh import DROP_IN, MoveSshSocket
+from wizard.operations.ssh import DROP_IN, SOCKET_DROP_IN, MoveSshSocket
+from wizard.render import render
 from wizard.steps import fail2ban, hostname, ssh, updates, users
 
 Golden = Callable[[str, str], None]
@@ -85,3 +89,21 @@ def test_sshd_behind_a_socket(golden: Golden) -> None:
 def test_jails(golden: Golden, name: str, release: dict[str, str] | None) -> None:
     host = FakeHost(release=release) if release else FakeHost()
     golden(f"fail2ban/{name}.local", files(fail2ban.plan(context(host)))[fail2ban.JAIL_FILE])
+
+
+def test_the_guard(golden: Golden) -> None:
+    for unit in (guard.TIMER, guard.SERVICE):
+        text = render(
+            f"guard{guard.UNITS}/{unit}.j2", seconds=300, checkout="/opt/relay-wizard",
+            python="/opt/relay-wizard/.venv/bin/python", state="/var/lib/relay-wizard",
+        )  # fmt: skip
+        golden(f"guard/{unit}", text)
+
+
+def test_sshd_until_the_new_port_is_proved(golden: Golden) -> None:
+    host = FakeHost(commands={("sshd", "-T"): "port 22\n"}, listening=(Listener("0.0.0.0", 22, "sshd"),))
+    unproved = replace(context(host), way_in=WayIn.UNPROVED)
+    golden("ssh/unproved.conf", files(ssh.plan(unproved))[DROP_IN])
+    host.commands["systemctl", "is-active", "ssh.socket"] = "active\n"
+    unproved = replace(context(host), way_in=WayIn.UNPROVED)
+    golden("ssh/unproved-socket.conf", files(ssh.plan(unproved))[SOCKET_DROP_IN])

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from tests.fake_host import FakeHost
 from wizard.answers import Answers, parse
-from wizard.fact import Context, Facts
+from wizard.fact import Context, Facts, WayIn
 from wizard.host import Completed, Listener
 from wizard.operation import OperationFailed
 from wizard.operations.files import WriteFile
 from wizard.operations.ssh import (
+    DROP_IN,
     KeepAWayIn,
     LabelSshPort,
     MoveSshSocket,
@@ -19,6 +22,7 @@ from wizard.operations.ssh import (
     promised_ways_in,
     ways_in,
 )
+from wizard.steps import ssh
 
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIIUO74GH9z68zzx9N3QnZhUuj"
 
@@ -64,6 +68,63 @@ def test_a_person_who_may_not_administer_is_no_way_in() -> None:
     host = machine(boss_key=True)
     host.put("/etc/group", "sudo:x:27:\nboss:x:1000:\n")
     assert ways_in(context(host), host) == ()
+
+
+@pytest.mark.parametrize(
+    ("settings", "ways"),
+    [
+        ("allowusers root\n", ("root by key",)),
+        ("allowusers boss@203.0.113.*\n", ("boss by key",)),
+        ("denyusers r*\n", ("boss by key",)),
+        ("allowgroups sudo\n", ("boss by key",)),
+        ("denygroups sudo\n", ("root by key",)),
+        ("pubkeyauthentication no\n", ()),
+        ("authorizedkeysfile /etc/ssh/keys/%u\n", ()),
+        ("authorizedkeysfile %h/.ssh/authorized_keys\n", ("root by key", "boss by key")),
+        ("authorizedkeysfile none\n", ()),
+    ],
+)
+def test_ways_in_are_judged_by_what_sshd_itself_says(settings: str, ways: tuple[str, ...]) -> None:
+    host = machine(root_key=True, boss_key=True)
+    host.commands["sshd", "-T"] = settings
+    assert ways_in(context(host), host) == ways
+    assert ("sshd", "-T", "-C", "user=boss,host=192.0.2.1,addr=192.0.2.1") in host.asked
+
+
+def test_a_key_file_that_others_can_write_is_no_way_in() -> None:
+    host = machine(boss_key=True)
+    host.put("/home/boss/.ssh/authorized_keys", KEY, mode=0o664, owner="boss")
+    assert ways_in(context(host), host) == ()
+    host.commands["sshd", "-T"] = "strictmodes no\n"
+    assert ways_in(context(host), host) == ("boss by key",)
+
+
+def test_the_old_port_stays_until_the_new_one_is_proved() -> None:
+    host = machine(root_key=True)
+    host.commands["sshd", "-T"] = "port 22\n"
+    host.listening = (Listener("0.0.0.0", 22, "sshd"),)
+    unproved = replace(context(host), way_in=WayIn.UNPROVED)
+    text = _drop_in(unproved)
+    assert "Port 22\nPort 2222\n" in text
+    assert "LogLevel VERBOSE" in text
+    proved = _drop_in(replace(unproved, way_in=WayIn.PROVED))
+    assert "Port 22\n" not in proved
+    assert "LogLevel" not in proved
+    # A Port line of the operator's stays anyhow; named twice, sshd would complain of an address in use.
+    host.put("/etc/ssh/sshd_config", "Port 22\n")
+    assert "Port 22\n" not in _drop_in(unproved)
+    assert "LogLevel VERBOSE" in _drop_in(unproved)
+
+
+def test_where_no_port_moves_the_log_stays_as_it_is() -> None:
+    host = machine(root_key=True)
+    host.commands["sshd", "-T"] = "port 2222\n"
+    host.listening = (Listener("0.0.0.0", 2222, "sshd"),)
+    assert _drop_in(replace(context(host), way_in=WayIn.UNPROVED)) == _drop_in(context(host))
+
+
+def _drop_in(of: Context) -> str:
+    return next(entry.content for entry in ssh.plan(of) if isinstance(entry, WriteFile) and entry.path == DROP_IN)
 
 
 def test_the_answers_promise_a_way_in() -> None:
