@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import contextlib
+import sqlite3
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
+from state.image import Image
+from state.rescue import DATABASE
 from state.store import Store
 from tests.fake_host import FakeHost
 from wizard.answers import Answers, Relay
@@ -23,6 +28,10 @@ from wizard.rollback import roll_back
 from wizard.step import Step
 
 ANSWERS = Answers(relay=Relay(domain="brightmail.example", hostname="mail.brightmail.example"))
+# A disk that is memory: thousands of stores are written here, and no power cut is tried.
+MEMORY = "/dev/shm" if Path("/dev/shm").is_dir() else None
+# Who reads a file; "e" runs from the beginning, "d" since a step has started it.
+READERS = {"/etc/new/deep": "e"}
 SHIPPED = {"/etc/main.cf": b"shipped\n", "/etc/stale": b"stale\n"}
 
 
@@ -46,7 +55,7 @@ class MortalHost(FakeHost):
     def write(self, path: str, data: bytes, *, mode: int = 0o644, owner: str = "root", group: str = "root") -> None:
         self._spend()
         super().write(path, data, mode=mode, owner=owner, group=group)
-        self.stale |= set(self.running)
+        self.stale |= {READERS.get(path, "d")} & set(self.running)
         self._spend()
 
     def make_directory(self, path: str, *, mode: int = 0o755, owner: str = "root", group: str = "root") -> None:
@@ -57,6 +66,7 @@ class MortalHost(FakeHost):
     def remove(self, path: str) -> None:
         self._spend()
         super().remove(path)
+        self.stale |= {READERS.get(path, "d")} & set(self.running)
         self._spend()
 
     def run(
@@ -100,12 +110,12 @@ def steps() -> tuple[Step, ...]:
 
     one = (MakeDirectory("/etc/one", mode=0o700), WriteFile("/etc/one/a", "A", notify=("d",)), RunService("d"))
     two = (WriteFile("/etc/main.cf", "ours\n", mode=0o600, notify=("d",)), RemoveFile("/etc/stale"))
-    three = WriteFile("/etc/new/deep", "C", restart=("d",))
+    three = WriteFile("/etc/new/deep", "C", restart=("e",))
     return step("one", *one), step("two", *two, requires=("one",)), step("three", three, requires=("two",))
 
 
 def machine() -> MortalHost:
-    host = MortalHost()
+    host = MortalHost(running={"e": "yes"})
     host.commands[("systemctl",)] = systemctl
     for path, data in SHIPPED.items():
         host.put(path, data)
@@ -128,30 +138,113 @@ def files(host: MortalHost) -> dict[str, tuple[bytes, int]]:
 
 
 def undisturbed() -> dict[str, tuple[bytes, int]]:
-    with TemporaryDirectory() as folder:
+    with TemporaryDirectory(dir=MEMORY) as folder:
         host = machine()
         assert apply(Path(folder), host) == "ok"
         return files(host)
 
 
-@settings(max_examples=150, deadline=None)
-@given(st.lists(st.integers(0, 14), max_size=6))
-def test_killed_anywhere_again_and_again(deaths: list[int]) -> None:
-    with TemporaryDirectory() as name:
+def take_back(folder: Path, host: MortalHost) -> list[str]:
+    """One `rollback --all` in a process of its own; what it could not do."""
+    store = Store.open(folder)
+    try:
+        return [
+            word for step in reversed(steps()) for word in roll_back(store, host, step.id, lambda _: None).conflicts
+        ]
+    finally:
+        store.close()
+
+
+def last(work: Callable[[Path, MortalHost], object], folder: Path, host: MortalHost, lives: int) -> None:
+    """Do it as far as it comes."""
+    host.lives = lives
+    with contextlib.suppress(Killed):
+        work(folder, host)
+    host.lives = 10**9
+
+
+@settings(max_examples=120, deadline=None)
+@given(st.lists(st.integers(0, 14), max_size=6), st.lists(st.integers(0, 14), max_size=6))
+def test_killed_anywhere_again_and_again(deaths: list[int], undoing_deaths: list[int]) -> None:
+    with TemporaryDirectory(dir=MEMORY) as name:
         folder, host = Path(name), machine()
         for lives in deaths:
-            host.lives = lives
-            try:
-                apply(folder, host)
-            except Killed:
-                continue
-        host.lives = 10**9
+            last(apply, folder, host, lives)
         assert apply(folder, host) == "ok"
         assert files(host) == undisturbed()
-        assert host.running == {"d": "yes"}
+        assert host.running == {"d": "yes", "e": "yes"}
         assert host.stale == set(), "a service still runs with what it read before"
-        store = Store.open(folder)
-        for step in reversed(steps()):
-            assert roll_back(store, host, step.id, lambda _: None).conflicts == []
-        store.close()
+        for lives in undoing_deaths:
+            last(take_back, folder, host, lives)
+        assert take_back(folder, host) == []
         assert {path: entry.data for path, entry in host.files.items()} == SHIPPED
+        assert host.running == {"e": "yes"}
+        assert host.stale == set()
+
+
+class Operators(RuleBasedStateMachine):
+    """Applies, rollbacks and hand edits in any order, each killed anywhere: what was there first is never lost."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._folder = TemporaryDirectory(dir=MEMORY)
+        self.folder, self.host = Path(self._folder.name), machine()
+        self.first = {path: entry.data for path, entry in self.host.files.items()}
+
+    @rule(lives=st.integers(0, 30))
+    def apply(self, lives: int) -> None:
+        last(apply, self.folder, self.host, lives)
+
+    @rule(lives=st.integers(0, 30))
+    def take_back(self, lives: int) -> None:
+        last(take_back, self.folder, self.host, lives)
+
+    @rule(
+        path=st.sampled_from(["/etc/main.cf", "/etc/stale", "/etc/one/a"]), text=st.sampled_from(["mine\n", "other\n"])
+    )
+    def edit(self, path: str, text: str) -> None:
+        if not self._written(path):
+            self.first[path] = text.encode()
+        self.host.put(path, text)
+
+    def _written(self, path: str) -> bool:
+        return any(entry.path == path for entry in self._originals())
+
+    def _originals(self) -> list[Image]:
+        """Every path that was ever written, as it was before the first time, taken back or not."""
+        store = Store.open(self.folder)
+        try:
+            store._connection.execute("UPDATE changes SET state = 'done' WHERE state = 'undone'")
+            oldest_first = [entry.before for change in reversed(store.changes()) for entry in change.snapshots]
+            return list({image.path: image for image in reversed(oldest_first)}.values())
+        finally:
+            store.close()
+
+    @invariant()
+    def the_first_bytes_can_be_had(self) -> None:
+        for image in self._originals():
+            before = None if image.kind == "absent" else image.content
+            assert image.kind == "directory" or before == self.first.get(image.path)
+
+    @rule()
+    def nothing_that_is_there_is_lost(self) -> None:
+        """What a rollback finds is still there afterwards, or in the store; what it does not tell of is as at first."""
+        there = {path: entry.data for path, entry in self.host.files.items() if entry.kind == "file"}
+        conflicts = take_back(self.folder, self.host)
+        for path, data in there.items():
+            found = self.host.files[path].data if path in self.host.files else None
+            assert data == found or data in self._kept(path)
+            assert found in {data, self.first.get(path)} or any(path in word for word in conflicts)
+
+    def _kept(self, path: str) -> set[bytes | None]:
+        connection = sqlite3.connect(self.folder / DATABASE)
+        rows = connection.execute("SELECT content, after_content FROM snapshots WHERE path = ?", (path,)).fetchall()
+        connection.close()
+        return {data for row in rows for data in row}
+
+    def teardown(self) -> None:
+        self._folder.cleanup()
+
+
+Operators.TestCase.settings = settings(max_examples=40, stateful_step_count=15, deadline=None)
+TestOperators = Operators.TestCase
