@@ -7,16 +7,22 @@ from dataclasses import Field, dataclass, field, fields, replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from wizard import values
+from wizard.printable import printable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
 SCHEMA = 1
+LONGEST_FILE = 1 << 20
+MOST_ENTRIES = 5000
 T = TypeVar("T")
 
 
 class AnswersError(Exception):
-    """An answer is missing, unknown or wrong; the text names the key and what would be right."""
+    """An answer is missing, unknown or wrong; the text names the key and what would be right, and can be shown."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(printable(text, 1000))
 
 
 def value(parse: Callable[[object], T], default: T) -> T:
@@ -51,9 +57,9 @@ def recipients(raw: object) -> str | tuple[str, ...]:
     """How home's addresses are known: "verify" (home is asked at RCPT), or the list of them."""
     if raw == "verify":
         return "verify"
-    if isinstance(raw, (list, tuple)) and raw:
+    if isinstance(raw, (list, tuple)) and 0 < len(raw) <= MOST_ENTRIES:
         return tuple(values.email(entry) for entry in raw)
-    raise ValueError(f'{raw!r} is neither "verify" nor a list of addresses')
+    raise ValueError(f'{values.short(raw)} is neither "verify" nor a list of addresses')
 
 
 @dataclass(frozen=True)
@@ -63,7 +69,7 @@ class Home:
     domains: tuple[str, ...] = several(values.domain)
     address: str = value(values.host_or_address, "")
     port: int = value(values.port, 10025)
-    networks: tuple[str, ...] = several(values.network)
+    networks: tuple[str, ...] = several(values.relaying_network)
     recipients: str | tuple[str, ...] = value(recipients, DEFAULT_RECIPIENTS)
     login: str = value(values.login, "home")
     login_password_file: str = value(values.path, "")
@@ -249,7 +255,7 @@ def parse(raw: Mapping[str, Any]) -> Answers:
     """
     if raw.get("schema", SCHEMA) != SCHEMA:
         raise AnswersError(
-            f"schema: got {raw['schema']!r}, want {SCHEMA}: this program reads answers of schema {SCHEMA}"
+            f"schema: got {values.short(raw['schema'])}, want {SCHEMA}: this program reads answers of schema {SCHEMA}"
         )
     _known("", raw, tuple(entry.name for entry in fields(Answers)))
     sections: dict[str, Any] = {}
@@ -313,9 +319,11 @@ def load(data: bytes, source: str) -> Answers:
     """
     import tomllib
 
+    if len(data) > LONGEST_FILE:
+        raise AnswersError(f"{source}: it has {len(data)} bytes; no answers file is longer than {LONGEST_FILE}")
     try:
         raw = tomllib.loads(data.decode())
-    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+    except (ValueError, RecursionError) as error:
         raise AnswersError(f"{source}: it is not TOML: {error}") from None
     try:
         return parse(raw)
@@ -370,7 +378,7 @@ def _section_types() -> dict[str, type[Any]]:
 
 def _section(name: str, kind: type[T], raw: Any) -> T:
     if not isinstance(raw, dict):
-        raise AnswersError(f"{name}: got {raw!r}, want a table [{name}]")
+        raise AnswersError(f"{name}: got {values.short(raw)}, want a table [{name}]")
     entries: dict[str, Field[Any]] = {entry.name: entry for entry in fields(kind)}  # type: ignore[arg-type]
     _known(f"{name}.", raw, tuple(entries))
     return kind(**{key: _judge(f"{name}.{key}", entries[key], entry) for key, entry in raw.items()})
@@ -383,7 +391,9 @@ def _judge(key: str, entry: Field[Any], raw: Any) -> Any:
             # An empty text where the default is empty says "not answered", whatever kind would be wanted.
             return entry.default if raw == "" == entry.default else judge(raw)
         if not isinstance(raw, (list, tuple)):
-            raise ValueError(f"{raw!r} is not a list; put it in [ ]")  # noqa: TRY301
+            raise ValueError(f"{values.short(raw)} is not a list; put it in [ ]")  # noqa: TRY301
+        if len(raw) > MOST_ENTRIES:
+            raise ValueError(f"it has {len(raw)} entries; {MOST_ENTRIES} are the most")  # noqa: TRY301
         return tuple(judge(part) for part in raw)
     except ValueError as error:
         raise AnswersError(f"{key}: {error}") from None

@@ -88,6 +88,31 @@ def test_answers_written_out_are_read_back_the_same() -> None:
         ('[dkim]\nselector = "a_b"', "is not a selector"),
         ("schema = 9", "schema: got 9, want 1"),
         ("[relay", "it is not TOML"),
+        # What would mean something else where it is written.
+        ('[relay]\nadmin_email = "-f@x.example"', "before the @ is not usable"),
+        ('[relay]\nadmin_email = "|id@x.example"', "before the @ is not usable"),
+        ('[access]\nreject = ["#a@x.example"]', "before the @ is not usable"),
+        ('[relay]\nipv6 = "fe80::1%a b"', "is not an IPv6 address"),
+        ('[firewall]\nblock = ["fe80::1%a 0.0.0.0/1"]', "one of a single cable"),
+        ('[home]\nnetworks = ["0.0.0.0/1"]', "large part of the Internet"),
+        ('[home]\nnetworks = ["::ffff:0:0/96"]', "stands for IPv4 addresses"),
+        ('[home]\naddress = "fe80::1%x] smtp:[evil"', "cannot stand in a DNS name"),
+        ('[relay]\ntimezone = "../../etc/passwd"', "is not a time zone"),
+        ('[relay]\ndomain = "br\u0456ghtmail.example"', "mixes letters that may look alike (CYRILLIC, LATIN)"),
+        ('[relay]\ndomain = "\u0430\u0440\u0440\u04cf\u0435.example"', "look like Latin ones and are not"),
+        ('[relay]\ndomain = "a\u115fb.example"', "control or invisible character"),
+        ('[relay]\ndomain = "a\u00a0b.example"', "control or invisible character"),
+        ('[[users]]\nname = "sshd"', "belongs to the system"),
+        ('[[users]]\nname = "a"\nssh_keys = ["command=\\"x\\" ssh-rsa AAAA"]', "options are not taken"),
+        ('[certbot]\nserver = "https://-x/"', "cannot stand in a DNS name"),
+        ('[ssh]\nport = "\u00b2"', "is not a port"),
+        (f'[relay]\ndomain = "{"a" * 5000}"', "no answer is longer"),
+        (f"[access]\nreject = {['a.example'] * 5001}", "5000 are the most"),
+        # What is wrong with the file itself is told without repeating what it does to a terminal.
+        ('"\\u001b[2J\\u202e" = 1', "\\x1b[2J\\u202e: there is no such key"),
+        ("a = " + "[" * 100_000, "it is not TOML"),
+        ("a = " + "9" * 10_000, "it is not TOML"),
+        ("#" * (1 << 21), "no answers file is longer"),
     ],
 )
 def test_a_wrong_answer_names_the_key_and_what_would_be_right(text: str, told: str) -> None:
@@ -95,6 +120,21 @@ def test_a_wrong_answer_names_the_key_and_what_would_be_right(text: str, told: s
         load(text.encode(), "answers.toml")
     assert told in str(error.value)
     assert str(error.value).startswith("answers.toml: ")
+
+
+@pytest.mark.parametrize(
+    ("typed", "meant"),
+    [
+        ("bücher.example", "xn--bcher-kva.example"),
+        ("例え.example", "xn--r8jz45g.example"),
+        ("почта.example", "xn--80a1acny.example"),
+        ("ＭＡＩＬ．example", "mail.example"),  # noqa: RUF001 - full-width letters of an input method
+        # Written so, nobody is deceived: what is typed is what is shown.
+        ("xn--brghtmail-w9h.example", "xn--brghtmail-w9h.example"),
+    ],
+)
+def test_a_domain_in_other_letters_is_kept_as_registries_have_it(typed: str, meant: str) -> None:
+    assert validate("relay.domain", typed) == meant
 
 
 def test_the_hosts_usual_name_is_the_default() -> None:
