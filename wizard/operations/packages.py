@@ -189,7 +189,7 @@ def _errors(done: Completed) -> list[str]:
     """The lines of a package manager's output that say why it failed; dpkg's reason is indented below its error."""
     found: list[str] = []
     lines = done.out.splitlines()
-    for line, following in zip(lines, [*lines[1:], ""], strict=True):
+    for line, following in zip(lines, [*lines[1:], ""], strict=False):
         if line.startswith(("E:", "Error:", "dpkg: error", "dpkg-deb: error")):
             found.append(line)
             if line.startswith("dpkg") and following.startswith(" "):
