@@ -69,7 +69,7 @@ class WelcomeScreen(SubScreen):
                 if step is None:
                     return None
                 checks = [check for check in step.checks(engine.context()) if check.id == "preflight.port_25_out"]
-                from wizard.engine import run_checks
+                from wizard.checking import run_checks
 
                 list(run_checks(engine.look, [(step, check) for check in checks], found.append))
             return found[0] if found else None

@@ -25,7 +25,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from state.store import Store
-    from wizard.engine import Engine, Outcome
+    from wizard.applying import Outcome
+    from wizard.engine import Engine
     from wizard.host import Host
 
 CHECKOUT = Path(__file__).resolve().parent.parent
@@ -208,7 +209,7 @@ def _outcome(  # noqa: PLR0917 - one run's own words
     emit: Callable[[dict[str, Any]], None],
     rest: Callable[[float], None],
 ) -> Outcome:
-    from wizard.engine import Outcome
+    from wizard.applying import Outcome
 
     try:
         if asked["kind"] == "rollback":
@@ -225,7 +226,7 @@ def _outcome(  # noqa: PLR0917 - one run's own words
 
 
 def _roll_back(engine: Engine, host: Host, ids: list[str], emit: Callable[[dict[str, Any]], None]) -> Outcome:
-    from wizard.engine import Outcome
+    from wizard.applying import Outcome
     from wizard.rollback import roll_back
 
     outcome = Outcome()

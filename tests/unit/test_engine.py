@@ -13,8 +13,9 @@ import pytest
 from state.store import Store
 from tests.fake_host import FakeHost
 from wizard.answers import Answers, AnswersError, Relay
+from wizard.applying import Outcome
 from wizard.check import Check, Finding, failed, passed
-from wizard.engine import Engine, Outcome
+from wizard.engine import Engine
 from wizard.fact import Context
 from wizard.host import Completed, Host
 from wizard.operation import Change, Operation, OperationFailed

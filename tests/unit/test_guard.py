@@ -13,8 +13,9 @@ from state.store import Guard, Store
 from tests.fake_host import FakeHost
 from wizard import guard as guards
 from wizard.answers import Answers, AnswersError, Firewall, Relay, Ssh, User, parse
+from wizard.applying import Outcome
 from wizard.check import Check, passed
-from wizard.engine import Engine, Outcome
+from wizard.engine import Engine
 from wizard.fact import Context, Facts, WayIn
 from wizard.host import Completed, Host, Listener, SshSession
 from wizard.operation import Change, Operation, OperationFailed
