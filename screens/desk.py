@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from wizard.engine import Engine, StepPlan
     from wizard.fact import Context
     from wizard.host import Host, SshSession
+    from wizard.rollback import Conflict, Decision
     from wizard.step import Field, Step
 
     # Starts a run in the background: store, request, passwords, the time; its number.
@@ -190,13 +191,14 @@ class Desk:
 
     # Runs
 
-    def start(self, kind: str, ids: Sequence[str], wait: int = 0) -> int:
+    def start(self, kind: str, ids: Sequence[str], wait: int = 0, decided: Mapping[str, Decision] | None = None) -> int:
         """Begin `apply` or `rollback` in the background; the run's number. A run that only waits is ended by that.
 
         Args:
             kind: "apply" or "rollback".
             ids: the steps.
             wait: seconds to go on watching for what the operator must publish.
+            decided: for a rollback, what shall become of the files that `conflicts` names.
 
         Raises:
             AnswersError: when an answer is missing, before anything is begun.
@@ -208,7 +210,7 @@ class Desk:
             if kind == "apply":
                 self._answers_suffice(engine, ids)
             confirm = kind == "apply" and guard.is_wanted("auto", self.session)
-            request = detached.request(kind, ids, self.session, wait=wait, confirm=confirm)
+            request = detached.request(kind, ids, self.session, wait=wait, confirm=confirm, decided=decided)
             return self.launch(engine.store, request, self.passwords, engine.now())
 
     @staticmethod
@@ -242,7 +244,15 @@ class Desk:
     def changes(self, step_id: str) -> list[str]:
         """What a rollback of the step would take back, in words, the newest first."""
         with self.engine() as engine:
-            return [str(change.record["summary"]) for change in engine.store.changes(step_id)]
+            found = engine.store.changes(step_id)
+            return [str(change.record.get("summary", change.operation)) for change in found]
+
+    def conflicts(self, *ids: str) -> list[Conflict]:
+        """The files that a rollback of steps, in this order, would leave: somebody has changed them since."""
+        from wizard.rollback import foresee
+
+        with self.engine() as engine:
+            return foresee(engine.store, engine.look, *ids)
 
     def output(self, run: int) -> Path:
         """The file with the output of a run's commands."""

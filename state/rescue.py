@@ -36,7 +36,8 @@ UNREADABLE = (sqlite3.Error, ValueError, OverflowError, MemoryError)
 JSON: dict[str, type] = {"body": dict, "request": dict, "record": dict, "parents": list}
 # Rows that are taken over even when some of their values are lost: the way back hangs on them.
 PRECIOUS = ("runs", "changes", "snapshots")
-LOST_VALUE: dict[str, Any] = {"request": '{"kind": "lost", "steps": [], "wait": 0}', "record": "{}", "parents": "[]"}
+LOST_RUN = '{"kind": "lost", "steps": [], "session": null, "wait": 0, "confirm": false}'
+LOST_VALUE: dict[str, Any] = {"request": LOST_RUN, "record": "{}", "parents": "[]"}
 LOST_STEP = "lost"
 # Too many rows to be read at each opening, and each of them can be missed.
 NOT_LOOKED_AT = ("events",)
@@ -357,7 +358,7 @@ def _adopt_orphans(target: sqlite3.Connection) -> None:
         " SELECT DISTINCT run, '', 'interrupted', ?"
         " FROM (SELECT run FROM changes UNION SELECT run FROM events UNION SELECT run FROM guards)"
         " WHERE run NOT IN (SELECT id FROM runs)",
-        (LOST_VALUE["request"],),
+        (LOST_RUN,),
     )
 
 

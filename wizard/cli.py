@@ -7,6 +7,7 @@ import json
 import os
 import sqlite3
 import sys
+from collections import Counter
 from enum import IntEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,12 +16,13 @@ from state.store import Locked, Store, StoreError, StoreFullError
 from wizard.answers import Answers, AnswersError, as_tables, as_toml, load, parse
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from state.store import Guard
     from wizard.check import CheckResult
     from wizard.engine import Engine
     from wizard.host import SshSession
+    from wizard.rollback import Decision
     from wizard.step import Step
 
 DEFAULT_STATE = "/var/lib/relay-wizard"
@@ -130,7 +132,8 @@ def _parser() -> argparse.ArgumentParser:
     records.add_argument("--format", choices=("table", "zone", "json"), default="table")
     records.add_argument("--live", action="store_true", help="with what the world sees now")
     rollback = add("rollback", _rollback, "take back what a step changed")
-    rollback.add_argument("step", metavar="STEP")
+    rollback.add_argument("step", nargs="?", metavar="STEP")
+    rollback.add_argument("--all", action="store_true", help="the whole set-up, the last step first")
     rollback.add_argument("--yes", action="store_true", help="do not ask")
     add("attach", _attach, "follow the run that is going on, or the last one")
     add("stop", _stop, "end the run that only waits for DNS; one that changes something is never stopped")
@@ -276,16 +279,37 @@ def _revert(arguments: argparse.Namespace) -> int:
 
 
 def _rollback(arguments: argparse.Namespace) -> int:
+    if arguments.all == (arguments.step is not None):
+        raise Refused("name one step to take back, or --all for the whole set-up", Exit.USAGE)
     _require_supported()
     engine = _engine(arguments)
-    chosen = _chosen(engine, [arguments.step])
-    if not engine.store.changes(arguments.step):
-        print(f"{arguments.step}: there is nothing to take back.", file=sys.stderr)
-    elif not arguments.yes and sys.stdin.isatty() and not _confirmed(f"Take back what {arguments.step} changed?"):
-        return Exit.INTERRUPTED
     from wizard import detached
+    from wizard.rollback import steps_back
 
-    return _start(arguments, engine, detached.request("rollback", [step.id for step in chosen], engine.session))
+    changes = Counter(change.step for change in engine.store.changes())
+    chosen = [*changes] if arguments.all else [step.id for step in _chosen(engine, [arguments.step])]
+    ids = steps_back([step.id for step in engine.steps], chosen)
+    if not any(changes[step] for step in ids):
+        print(f"{arguments.step or 'the whole set-up'}: there is nothing to take back.", file=sys.stderr)
+    asks = not arguments.yes and sys.stdin.isatty() and any(changes[step] for step in ids)
+    decided = _ask_what_to_take_back(engine, ids, changes) if asks else {}
+    return _start(arguments, engine, detached.request("rollback", ids, engine.session, decided=decided))
+
+
+def _ask_what_to_take_back(engine: Engine, ids: list[str], changes: Mapping[str, int]) -> dict[str, Decision]:
+    """Show what is taken back, and ask about each file that somebody has changed since."""
+    from wizard.report import conflict_lines
+    from wizard.rollback import KEEP, ORIGINAL, foresee
+
+    decided = {}
+    for conflict in foresee(engine.store, engine.look, *ids):
+        print("\n".join(conflict_lines(conflict)), file=sys.stderr)
+        wanted = _asked("Put the original back (o), or keep the file as it is (k)? [o/K]") in {"o", "original"}
+        decided[conflict.path] = conflict.decide(ORIGINAL if wanted else KEEP)
+    named = ", ".join(f"{step} ({changes[step]})" for step in ids)
+    if not _confirmed(f"Take back all changes of: {named}?"):
+        raise Refused("nothing was changed", Exit.INTERRUPTED)
+    return decided
 
 
 def _start(arguments: argparse.Namespace, engine: Engine, request: dict[str, Any]) -> int:
@@ -496,8 +520,12 @@ def _ask_first(engine: Engine, chosen: list[Step]) -> None:
 
 
 def _confirmed(question: str) -> bool:
-    print(f"{question} [y/N] ", end="", file=sys.stderr, flush=True)
-    return sys.stdin.readline().strip().lower() in {"y", "yes"}
+    return _asked(f"{question} [y/N]") in {"y", "yes"}
+
+
+def _asked(question: str) -> str:
+    print(f"{question} ", end="", file=sys.stderr, flush=True)
+    return sys.stdin.readline().strip().lower()
 
 
 def _print(lines: Any) -> int:

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from wizard.applying import Outcome
     from wizard.engine import Engine
     from wizard.host import Host
+    from wizard.rollback import Decision
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 POLL = 0.1
@@ -43,7 +44,13 @@ class Ended(Exception):  # noqa: N818 - it says what is, and no error happened
 
 
 def request(
-    kind: str, steps: Sequence[str], session: SshSession | None, *, wait: float = 0, confirm: bool = False
+    kind: str,
+    steps: Sequence[str],
+    session: SshSession | None,
+    *,
+    wait: float = 0,
+    confirm: bool = False,
+    decided: Mapping[str, Decision] | None = None,
 ) -> dict[str, Any]:
     """What is asked of a run, as the store keeps it.
 
@@ -53,9 +60,13 @@ def request(
         session: the operator's SSH session.
         wait: seconds to go on watching for what the operator must publish.
         confirm: whether a change that could cut the operator off is taken back unless a new login is seen.
+        decided: for a rollback, what shall become of files that somebody has changed since, by path.
     """
     known = asdict(session) if session else None
-    return {"kind": kind, "steps": list(steps), "session": known, "wait": wait, "confirm": confirm}
+    words = {path: word.as_json() for path, word in (decided or {}).items()}
+    return {
+        "kind": kind, "steps": list(steps), "session": known, "wait": wait, "confirm": confirm, "conflicts": words,
+    }  # fmt: skip
 
 
 def session_of(asked: dict[str, Any]) -> SshSession | None:
@@ -213,7 +224,7 @@ def _outcome(  # noqa: PLR0917 - one run's own words
 
     try:
         if asked["kind"] == "rollback":
-            return _roll_back(engine, host, asked["steps"], emit)
+            return _roll_back(engine, host, asked, emit)
         chosen = engine.choose(asked["steps"])
         return engine.apply(run, host, chosen, emit, float(asked["wait"]), confirm=asked["confirm"], rest=rest)
     except Ended:
@@ -225,19 +236,22 @@ def _outcome(  # noqa: PLR0917 - one run's own words
         return Outcome(operation_failed=True)
 
 
-def _roll_back(engine: Engine, host: Host, ids: list[str], emit: Callable[[dict[str, Any]], None]) -> Outcome:
+def _roll_back(engine: Engine, host: Host, asked: dict[str, Any], emit: Callable[[dict[str, Any]], None]) -> Outcome:
     from wizard.applying import Outcome
-    from wizard.rollback import roll_back
+    from wizard.rollback import Decision, roll_back, steps_back
 
+    decided = {path: Decision(**word) for path, word in asked.get("conflicts", {}).items()}
+    known = {step.id: step for step in engine.steps}
     outcome = Outcome()
-    for step in reversed(engine.choose(ids)):
-        emit({"event": "step.started", "step": step.id, "title": step.title})
-        afterwards = partial(step.after_rollback, engine.context(host))
-        taken = roll_back(engine.store, host, step.id, emit, afterwards)
+    for step_id in steps_back(list(known), asked["steps"]):
+        step = known.get(step_id)
+        emit({"event": "step.started", "step": step_id, "title": step.title if step else "changes of no step"})
+        afterwards = partial(step.after_rollback, engine.context(host)) if step else tuple
+        taken = roll_back(engine.store, host, step_id, emit, afterwards, decided=decided)
         outcome.changed += taken.undone
         outcome.operation_failed |= bool(taken.conflicts)
-        outcome.steps[step.id] = "failed" if taken.conflicts else "ready"
-        emit({"event": "rollback.finished", "step": step.id, "kept": taken.kept, "conflicts": taken.conflicts})
+        outcome.steps[step_id] = "failed" if taken.conflicts else "ready"
+        emit({"event": "rollback.finished", "step": step_id, "kept": taken.kept, "conflicts": taken.conflicts})
     return outcome
 
 

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from wizard.check import CheckResult
     from wizard.checklist import StepState
     from wizard.engine import StepPlan
+    from wizard.rollback import Conflict
 
 GLYPHS = {
     "verified": "[ok]", "running": "[..]", "failed": "[!!]", "drifted": "[~~]", "applied": "[ >]", "ready": "[  ]",
@@ -56,6 +57,14 @@ def plan(plans: Sequence[StepPlan]) -> Iterator[str]:
 
 def _count(number: int) -> str:
     return "nothing to change" if number == 0 else "1 change" if number == 1 else f"{number} changes"
+
+
+def conflict_lines(conflict: Conflict) -> Iterator[str]:
+    """A file that somebody has changed since, with its versions."""
+    yield f"\n{printable(conflict.path)} was changed since relay-wizard wrote it:"
+    yield from (f"    {printable(line)}" for line in conflict.since.splitlines())
+    yield "  To put the original back would change:"
+    yield from (f"    {printable(line)}" for line in conflict.back.splitlines())
 
 
 def check_lines(result: CheckResult) -> Iterator[str]:

@@ -13,7 +13,7 @@ from wizard.operations.services import reload_services
 from wizard.snapshot import fingerprint, note_what_stayed, put_back, take
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from state.image import Image
     from state.store import Done, Snapshot, Store
@@ -90,6 +90,12 @@ class Conflict:
 
 def _bytes(image: Image) -> bytes | None:
     return None if image.kind == "absent" else image.content
+
+
+def steps_back(known: Sequence[str], ids: Iterable[str]) -> list[str]:
+    """Steps in the order in which they are taken back: the last first; those of an older checklist at the end."""
+    named = set(ids)
+    return [step for step in reversed(known) if step in named] + sorted(named - set(known))
 
 
 def foresee(store: Store, host: Host, *steps: str) -> list[Conflict]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import errno
+import io
 import json
 import sqlite3
 from pathlib import Path
@@ -14,6 +15,8 @@ import pytest
 from state.store import Store
 from wizard import cli
 from wizard.cli import Exit, main
+from wizard.host import LocalHost
+from wizard.snapshot import fingerprint, take
 from wizard.steps import STEPS
 
 ANSWERS = """
@@ -195,3 +198,45 @@ def test_a_damaged_state_is_told_once_and_the_answers_are_still_there(
     assert "It is kept as state.sqlite3.damaged-" in capsys.readouterr().err
     assert main(["steps", "--state", state]) == Exit.WELL
     assert capsys.readouterr().err == ""
+
+
+@pytest.mark.parametrize("words", [["rollback"], ["rollback", "ssh", "--all"]])
+def test_rollback_wants_one_step_or_all(words: list[str], state: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([*words, "--state", state]) == Exit.USAGE
+    assert "--all" in capsys.readouterr().err
+
+
+def test_each_conflict_is_shown_and_asked_about_before_anything_is_taken_back(
+    state: str, answers: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    paths = [tmp_path / name for name in ("first", "second")]
+    store = Store.open(Path(state))
+    run = store.add_run({"kind": "apply", "steps": [], "wait": 0}, "t")
+    host = LocalHost()
+    for path in paths:
+        path.write_text("as shipped\n")
+        path.chmod(0o644)
+        before = take(host, str(path))
+        change = store.intend(run, "ssh", f"file:{path}", {"summary": "x"}, [(before, fingerprint(before))], "t")
+        path.write_text("as we wrote it\n")
+        after = take(host, str(path))
+        store.settle(change, "done", [(after, fingerprint(after))])
+        path.write_text(f"as {path.name} is now\n")
+    begun: list[dict[str, Any]] = []
+
+    def note(_arguments: argparse.Namespace, _engine: object, request: dict[str, Any]) -> int:
+        begun.append(request)
+        return 0
+
+    monkeypatch.setattr(cli, "_require_supported", lambda: None)
+    monkeypatch.setattr(cli, "_start", note)
+    typed = io.StringIO("o\n\ny\n")
+    typed.isatty = lambda: True  # type: ignore[method-assign]
+    monkeypatch.setattr("sys.stdin", typed)
+    assert main(["rollback", "--all", "--answers", answers, "--state", state]) == Exit.WELL
+    told = capsys.readouterr().err
+    for line in ("-as we wrote it", "+as first is now", "+as second is now", "+as shipped", "ssh (2)"):
+        assert line in told
+    choices = {Path(path).name: word["choice"] for path, word in begun[0]["conflicts"].items()}
+    assert (begun[0]["kind"], begun[0]["steps"]) == ("rollback", ["ssh"])
+    assert choices == {"second": "original", "first": "keep"}

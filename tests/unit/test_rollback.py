@@ -12,7 +12,7 @@ from tests.unit.test_engine import World
 from wizard.host import Completed, Host
 from wizard.operation import Change, Operation
 from wizard.operations.files import MakeDirectory, WriteFile
-from wizard.rollback import Taken, roll_back
+from wizard.rollback import KEEP, ORIGINAL, Conflict, Taken, foresee, roll_back, steps_back
 from wizard.step import Step
 
 
@@ -169,3 +169,115 @@ def test_a_step_has_its_say_before_services_read_the_old_files(world: World) -> 
     word = SetLine("port", "22")
     roll_back(world.store, world.host, "file", world.events.append, lambda: [word])
     assert "port=22" in world.host.text("/etc/main.cf")
+
+
+def foreseen(world: World, *steps: str) -> list[Conflict]:
+    return foresee(world.store, world.host, *steps)
+
+
+def test_a_conflict_is_foreseen_with_all_three_versions(world: World) -> None:
+    world.host.put("/etc/old", "old")
+    world.apply("file")
+    assert foreseen(world, "file") == []
+    world.host.put("/etc/old", "mine now\n")
+    [conflict] = foreseen(world, "file")
+    assert (conflict.ours, conflict.now.content, conflict.original.content) == (b"new", b"mine now\n", b"old")
+    assert "-new" in conflict.since
+    assert "+mine now" in conflict.since
+    assert "+old" in conflict.back
+
+
+def test_what_can_be_edited_back_is_no_conflict(world: World) -> None:
+    world.apply("first", "second")
+    world.host.put("/etc/main.cf", world.host.text("/etc/main.cf") + "mine=1\n")
+    assert foreseen(world, "second", "first") == []
+
+
+def test_an_edit_between_two_of_our_writes_is_foreseen_too(world: World) -> None:
+    world.apply("file")
+    world.host.put("/etc/old", "mine in between", mode=0o600)
+    world.apply("file")
+    [conflict] = foreseen(world, "file")
+    assert (conflict.ours, conflict.original.content) == (b"new", b"old")
+
+
+def test_what_not_everybody_may_read_is_not_shown(world: World) -> None:
+    world.apply("file")
+    world.host.put("/etc/old", "a password", mode=0o600)
+    [conflict] = foreseen(world, "file")
+    assert "a password" not in conflict.since + conflict.back
+
+
+def test_the_operators_word_on_a_conflict_counts(world: World) -> None:
+    world.apply("file")
+    world.host.put("/etc/old", "mine now")
+    [conflict] = foreseen(world, "file")
+    kept = roll_back(
+        world.store, world.host, "file", world.events.append, decided={conflict.path: conflict.decide(KEEP)}
+    )
+    assert (kept.conflicts, kept.kept) == ([], ["/etc/old stays as you have it"])
+    assert world.host.text("/etc/old") == "mine now"
+    # The way back stays open: a later word may be another.
+    back = roll_back(
+        world.store, world.host, "file", world.events.append, decided={conflict.path: conflict.decide(ORIGINAL)}
+    )
+    assert (back.conflicts, world.host.text("/etc/old")) == ([], "old")
+    assert world.store.changes("file") == []
+
+
+def test_a_word_on_other_bytes_does_not_count(world: World) -> None:
+    world.apply("file")
+    world.host.put("/etc/old", "mine now")
+    [conflict] = foreseen(world, "file")
+    world.host.put("/etc/old", "and now this")
+    taken = roll_back(
+        world.store, world.host, "file", world.events.append, decided={conflict.path: conflict.decide(ORIGINAL)}
+    )
+    assert len(taken.conflicts) == 1
+    assert world.host.text("/etc/old") == "and now this"
+
+
+def test_a_file_of_two_steps_is_no_conflict_when_both_are_taken_back(tmp_path: Path) -> None:
+    one, two = step("one", [WriteFile("/etc/x", "one")]), step("two", [WriteFile("/etc/x", "two")])
+    world = World(tmp_path, (one, two))
+    world.host.put("/etc/x", "shipped")
+    world.apply("one")
+    world.apply("two")
+    assert [conflict.path for conflict in foreseen(world, "one")] == ["/etc/x"]
+    assert foreseen(world, "two", "one") == []
+
+
+def test_an_image_that_is_damaged_is_not_put_back(world: World) -> None:
+    world.apply("file")
+    world.store._connection.execute("UPDATE snapshots SET content = x'00' WHERE path = '/etc/old'")
+    taken = take_back(world, "file")
+    assert any("damaged" in word for word in taken.conflicts)
+    assert world.host.text("/etc/old") == "new"
+
+
+def test_steps_go_back_last_first_and_unknown_ones_at_the_end() -> None:
+    assert steps_back(["a", "b", "c"], ["gone", "a", "c"]) == ["c", "a", "gone"]
+
+
+def test_a_command_that_a_killed_rollback_has_run_is_not_missed(tmp_path: Path) -> None:
+    world = World(tmp_path, (step("users", [AddAccount()]),))
+    world.host.put("/etc/passwd", "root:\n")
+    world.host.put("/etc/shadow", "root:\n")
+    world.apply("users")
+    world.host.put("/etc/shadow", "root:changed\nyou:\n")
+
+    class Killed(BaseException):
+        pass
+
+    def userdel(host: Host, argv: tuple[str, ...], _stdin: bytes) -> Completed:
+        if b"you:" not in (host.read("/etc/passwd") or b""):
+            return Completed(argv, 6, "userdel: user 'you' does not exist")
+        for path in ("/etc/passwd", "/etc/shadow"):
+            host.write(path, (host.read(path) or b"").replace(b"you:\n", b""))
+        raise Killed
+
+    world.host.commands[("userdel",)] = userdel
+    with pytest.raises(Killed):
+        take_back(world, "users")
+    assert take_back(world, "users").conflicts == []
+    assert world.store.changes("users") == []
