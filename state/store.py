@@ -319,6 +319,13 @@ class Store:
             for number, run, of, operation, at, state, record in rows
         ]
 
+    def unfinished(self) -> dict[str, str]:
+        """What was begun and never ended, or made and not told to the services: the newest change of each step."""
+        rows = self._connection.execute(
+            "SELECT step, record FROM changes WHERE state IN ('intended', 'made') ORDER BY id"
+        )
+        return {step: str(json.loads(record)["summary"]) for step, record in rows}
+
     def _snapshots(self, change: int) -> tuple[Snapshot, ...]:
         rows = self._connection.execute(
             "SELECT path, kind, content, mode, owner, grp, target, parents, before_print, after_print,"

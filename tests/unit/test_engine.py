@@ -308,3 +308,36 @@ def test_packages_of_all_chosen_steps_come_in_one_transaction(tmp_path: Path) ->
     }  # fmt: skip
     assert world.apply().changed == 1
     assert [argv[argv.index("install") + 1 :] for argv in world.host.ran if "install" in argv] == [("ufw", "postfix")]
+
+
+@dataclass(frozen=True)
+class Dies(Operation):
+    """An operation in whose midst the run is killed."""
+
+    @property
+    def id(self) -> str:
+        return "dies"
+
+    @property
+    def summary(self) -> str:
+        return "dies"
+
+    def diff(self, host: Host) -> Change | None:
+        return None if host.read("/etc/alive") else Change("write half a file", paths=("/etc/half",))
+
+    def apply(self, host: Host) -> None:
+        host.write("/etc/half", b"half")
+        raise KeyboardInterrupt
+
+
+def test_a_step_in_whose_midst_a_run_was_killed_says_so(tmp_path: Path) -> None:
+    dying = Step(id="a", title="a", group="g", why="", plan=lambda _: [Dies()], checks=lambda _: [])
+    world = World(tmp_path, (dying,))
+    with pytest.raises(KeyboardInterrupt):
+        world.apply()
+    (state,) = world.engine.states()
+    assert state.status == "failed"
+    assert state.note == "interrupted: write half a file. Apply finishes it, rollback takes it back"
+    world.host.put("/etc/alive", "yes")
+    assert world.apply().status == "ok"
+    assert world.status("a") == "verified"
