@@ -33,13 +33,16 @@ WATCHED = ("dns", "ptr")
 
 
 class RecordsScreen(SubScreen):
-    """The DNS records to publish. Type them in at your registrar, in any order; this screen watches them go live."""
+    """The DNS records to publish. Type them in at your registrar, in any order; this screen watches them go live.
+
+    Enter opens a record: its whole value, and what each name server says of it.
+    """
 
     KEYS = (
-        ("Esc", "Back"), ("f", "Form"), ("c", "Copy"), ("C", "Copy all"), ("p", "Pager"), ("s", "Save"),
-        ("v", "Look now"),
+        ("Esc", "Back"), ("Enter", "Open"), ("f", "Form"), ("c", "Copy"), ("C", "Copy all"), ("p", "Pager"),
+        ("s", "Save"), ("v", "Look now"),
     )  # fmt: skip
-    TITLE_TEXT = "DNS records to publish"
+    TITLE_TEXT = "DNS records to publish; this screen looks again by itself"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("f", "form", show=False),
         Binding("c", "copy", show=False),
@@ -54,6 +57,7 @@ class RecordsScreen(SubScreen):
         self.sheet: tuple[PublishedRecord, ...] = ()
         self.live: Mapping[PublishedRecord, Live] = {}
         self.form = 0
+        self.opened = False
         self._pause = POLL_FIRST
         self._looking = False
 
@@ -120,9 +124,7 @@ class RecordsScreen(SubScreen):
             f"{states.count(word)} {word}" for word in ("published", "wrong", "missing", "unknown") if word in states
         ]
         said = ", ".join(counts) if self.live else "looking what the world sees …"
-        self.query_one("#records-head", Static).update(
-            Content(f" {len(self.sheet)} records: {said}. It looks again by itself.")
-        )
+        self.query_one("#records-head", Static).update(Content(f" {len(self.sheet)} records: {said}"))
         self._draw_record()
 
     def _rows(self) -> Iterator[Row]:
@@ -149,20 +151,34 @@ class RecordsScreen(SubScreen):
         record = self.chosen
         if record is None:
             return
-        width = max(40, self.size.width - 4)
-        live = self.live.get(record)
+        width = max(30, self.size.width - 4)
+        live = self.live.get(record, Live("unknown"))
         lines = [
             f"Type {record.type}    Host {record.host}    "
             + ("" if record.priority is None else f"Priority {record.priority}    ")
             + f"TTL {record.ttl}",
             f"Value, {FORMS[self.form]}:" if record.type == "TXT" else "Value:",
             self.value(record),
-            *wrapped(record.why, width),
         ]
-        if live and live.detail:
-            told = list(wrapped(f"{live.state}: {live.detail}", width))[:3]
-            lines[1:1] = [*told, *list(wrapped(live.asked, width, "asked ", "      "))[:2]]
+        told = list(wrapped(f"{live.state}: {live.detail}", width)) if live.detail else []
+        if self.opened:
+            lines += ["", *wrapped(record.why, width), "", *told, *self._servers(live, width)]
+        else:
+            lines[1:1] = told[:2]
+            lines += wrapped(record.why, width)
         self.query_one("#record-text", Static).update(Content("\n".join(lines)))
+
+    def _servers(self, live: Live, width: int) -> Iterator[str]:
+        """What each server says, a line each."""
+        if not live.seen:
+            yield "Nobody was asked yet." if live.state == "unknown" else "No name server of it is known yet."
+            return
+        yield ""
+        yield "What its name servers say, and then the resolvers that others ask:"
+        for seen in live.seen:
+            yield from wrapped(f"{seen.server}: {seen.says}", width, f"  {GLYPHS[seen.state]} ", "      ")
+        if all(seen.state != "published" for seen in live.seen):
+            yield "  Resolvers are asked later: they would remember that there was nothing."
 
     def value(self, record: PublishedRecord) -> str:
         """The record's value in the form that was chosen."""
@@ -178,9 +194,24 @@ class RecordsScreen(SubScreen):
 
     @on(Rows.Chosen)
     def choose(self, event: Rows.Chosen) -> None:
-        """Enter copies the value."""
+        """Enter opens a record: all of it, and what each server says."""
         event.stop()
-        self.action_copy()
+        self._open(opened=True)
+
+    def _open(self, *, opened: bool) -> None:
+        self.opened = opened
+        self.set_class(opened, "opened")
+        box = self.query_one("#record")
+        box.can_focus = opened
+        (box if opened else self.query_one(Rows)).focus()
+        self._draw_record()
+
+    def action_back(self) -> None:
+        """Esc closes the record first."""
+        if self.opened:
+            self._open(opened=False)
+        else:
+            self.dismiss()
 
     def action_form(self) -> None:
         """Show TXT values in the next of the three forms."""

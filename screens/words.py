@@ -15,7 +15,7 @@ GLYPHS = {
     "verified": "✓", "running": "▸", "failed": "✗", "drifted": "≠", "applied": "…", "ready": "○", "pending": "?",
     "blocked": "·", "skipped": "-",
     "pass": "✓", "warn": "!", "fail": "✗", "skip": "-",
-    "published": "✓", "missing": "○", "wrong": "✗", "unknown": "?",
+    "published": "✓", "missing": "○", "wrong": "✗", "unknown": "?", "silent": "?",
 }  # fmt: skip
 # How a row is coloured; never the only sign.
 TONES = {

@@ -15,6 +15,7 @@ from wizard.operations.dkim_key import public_record, record_name
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
+    from wizard.checks.dns import Seen
     from wizard.fact import Context
 
 Kind = Literal["a", "aaaa", "mx", "spf", "dkim", "dmarc", "report", "ptr"]
@@ -25,7 +26,7 @@ TTL = 3600
 MX_PRIORITY = 10
 # RFC 1035, section 3.3.14: a TXT record is made of strings of at most this many octets.
 LONGEST_STRING = 255
-NOT_MADE = "(not known yet: the key is made by relay-wizard apply dns)"
+NOT_MADE = "(not known yet: apply the step “DNS records”, dns)"
 
 
 @dataclass(frozen=True)
@@ -77,11 +78,11 @@ class PublishedRecord:
 
 @dataclass(frozen=True)
 class Live:
-    """What the world sees of a record now, the story in one sentence, and who was asked."""
+    """What the world sees of a record now, the story in one sentence, and what each server says."""
 
     state: LiveState
     detail: str = ""
-    asked: str = ""
+    seen: tuple[Seen, ...] = ()
 
 
 def sheet(context: Context) -> tuple[PublishedRecord, ...]:
@@ -230,7 +231,7 @@ def live(context: Context, records: Sequence[PublishedRecord]) -> dict[Published
     def one(record: PublishedRecord) -> Live:
         verdict = judge(context, world, record)
         state: LiveState = "published" if verdict.state == "unseen" else verdict.state
-        return Live(state, verdict.got, verdict.asked)
+        return Live(state, verdict.got, verdict.seen)
 
     with ThreadPoolExecutor(16) as pool:
         return dict(zip(records, pool.map(one, records), strict=True))

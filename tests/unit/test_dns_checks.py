@@ -192,6 +192,35 @@ def test_one_server_is_down(host: NamedHost) -> None:
     assert f"ns2.registrar.example ({NS2}): no answer" in found.got
 
 
+def seen(host: NamedHost, resolvers: list[str]) -> list[str]:
+    context, _ = world_of(host, {**RAW, "dns": {"resolvers": resolvers}})
+    mx = next(record for record in sheet(context) if record.kind == "mx" and record.subject == D)
+    return [f"{entry.server}: {entry.says}" for entry in live(context, [mx])[mx].seen]
+
+
+def test_what_each_server_says(host: NamedHost) -> None:
+    first, second = (f"ns1.registrar.example ({NS1})", f"ns2.registrar.example ({NS2})")
+    old: Records = {(D, "MX"): ["10 old.example."]}
+    host.views |= {SECOND: old, THIRD: {(D, "MX"): []}}
+    assert seen(host, [RESOLVER, SECOND, THIRD]) == [
+        f"{first}: published, TTL 120",
+        f"{second}: published, TTL 120",
+        f"{RESOLVER}: published, 120 s left",
+        f"{SECOND}: still the old value, 120 s left",
+        f"{THIRD}: still remembers that there was nothing, 300 s left",
+    ]
+    host.views[NS1] = {(D, "MX"): []}
+    host.silent = {NS2}
+    host.questions.clear()
+    assert seen(host, [RESOLVER]) == [
+        f"{first}: nothing yet (remembered for 300 s)",
+        f"{second}: no answer (TIMEOUT)",
+    ]
+    assert (RESOLVER, D, "MX") not in host.questions, "a resolver would remember that there was nothing"
+    host.views[NS1] = old
+    assert seen(host, [RESOLVER])[0] == f"{first}: another value, TTL 120"
+
+
 def test_published_but_the_resolver_remembers_that_there_was_nothing(host: NamedHost) -> None:
     host.views[RESOLVER] = {(f"_dmarc.{D}", "TXT"): []}
     found = ask(host, f"dns.dmarc.{D}")

@@ -97,6 +97,21 @@ class Opinion:
 
 
 @dataclass(frozen=True)
+class Seen:
+    """What one server says of a record.
+
+    Attributes:
+        server: its name and address; the address of a resolver.
+        state: "published", "missing", "wrong", or "silent" when it has not answered.
+        says: that in words, with the seconds that the answer is good for: "still the old value, 240 s left".
+    """
+
+    server: str
+    state: Literal["published", "missing", "wrong", "silent"]
+    says: str
+
+
+@dataclass(frozen=True)
 class Verdict:
     """What the world has of a record.
 
@@ -105,6 +120,8 @@ class Verdict:
             "wrong"; "unknown" when nobody could be asked.
         asked, got, want, do: as in a finding.
         doubt: what should be better though the record works.
+        seen: what each server says. Resolvers are asked when the record's own servers have it, not before: they would
+            remember for long that there was none.
     """
 
     state: Literal["published", "unseen", "missing", "wrong", "unknown"]
@@ -113,6 +130,7 @@ class Verdict:
     want: str
     do: str = ""
     doubt: str = ""
+    seen: tuple[Seen, ...] = ()
 
 
 def check(context: Context, world: World, record: PublishedRecord) -> Finding:
@@ -138,9 +156,10 @@ def judge(context: Context, world: World, record: PublishedRecord) -> Verdict:
     zone = world.zone(record.name)
     words = world.authoritative(record.name, record.type)
     asked = f"{', '.join(word.server for word in words) or 'the resolvers'}: {record.type} of {record.name}"
-    base = Verdict("unknown", asked, "", printable(want, 500))
     heard = [word for word in words if word.reply.authoritative and word.reply.answered]
     opine = _remembering(context, world, record)
+    seen = tuple(_own_word(word, opine) if word in heard else _silence(word) for word in words)
+    base = Verdict("unknown", asked, "", printable(want, 500), seen=seen)
     if not heard:
         return _without_authority(world, record, base, zone, opine)
     opinions = [(word, opine(word.reply)) for word in heard]
@@ -153,6 +172,39 @@ def judge(context: Context, world: World, record: PublishedRecord) -> Verdict:
     do = opinions[0][1].do or (f"Ask the registrar why {deaf} does not answer for {zone.name}." if deaf else "")
     base = replace(base, got=opinions[0][1].got, doubt="; ".join(filter(None, doubts)), do=do)
     return _seen(world, record, base, opine)
+
+
+def _own_word(word: Word, opine: Callable[[DnsReply], Opinion]) -> Seen:
+    """What a server that the record's zone is on says."""
+    seconds = time_left(word.reply)
+    match opine(word.reply).state:
+        case "ok":
+            return Seen(word.server, "published", f"published, TTL {seconds}")
+        case "missing":
+            return Seen(word.server, "missing", f"nothing yet (remembered for {seconds} s)")
+        case _:
+            return Seen(word.server, "wrong", f"another value, TTL {seconds}")
+
+
+def _cached_word(word: Word, opine: Callable[[DnsReply], Opinion]) -> Seen:
+    """What a resolver says, which may have asked the record's servers a while ago."""
+    seconds = time_left(word.reply)
+    match opine(word.reply).state:
+        case "ok":
+            return Seen(word.server, "published", f"published, {seconds} s left")
+        case "missing":
+            return Seen(word.server, "missing", f"still remembers that there was nothing, {seconds} s left")
+        case _:
+            return Seen(word.server, "wrong", f"still the old value, {seconds} s left")
+
+
+def _silence(word: Word) -> Seen:
+    says = f"no answer ({word.reply.rcode})" if not word.reply.answered else "an answer that is not its own"
+    return Seen(word.server, "silent", says)
+
+
+def _resolvers(words: Sequence[Word], opine: Callable[[DnsReply], Opinion]) -> tuple[Seen, ...]:
+    return tuple(_cached_word(word, opine) if word.reply.answered else _silence(word) for word in words)
 
 
 def _no_key(context: Context, record: PublishedRecord) -> tuple[str, str, str]:
@@ -218,7 +270,9 @@ def _without_authority(
     world: World, record: PublishedRecord, base: Verdict, zone: Zone, opine: Callable[[DnsReply], Opinion]
 ) -> Verdict:
     """No authoritative server has spoken: the domain is new, its servers are down, or we cannot reach them."""
-    heard = [word for word in world.from_resolvers(record.name, record.type) if word.reply.answered]
+    words = world.from_resolvers(record.name, record.type)
+    heard = [word for word in words if word.reply.answered]
+    base = replace(base, seen=base.seen + _resolvers(words, opine))
     if not heard:
         return replace(
             base, got=zone.problem or "no name server answers",
@@ -241,6 +295,7 @@ def _seen(world: World, record: PublishedRecord, base: Verdict, opine: Callable[
     words = world.from_resolvers(record.name, record.type)
     broken = [word for word in words if word.reply.rcode == "SERVFAIL"]
     heard = [word for word in words if word.reply.answered]
+    base = replace(base, seen=base.seen + _resolvers(words, opine))
     asked = f"{base.asked}; then {', '.join(world.resolvers)}"
     if not heard and broken:
         return replace(

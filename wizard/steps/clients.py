@@ -19,7 +19,10 @@ if TYPE_CHECKING:
 def settings(context: Context) -> str:
     """The settings for every mail user, as text to copy."""
     users = context.answers.mail_users
-    return "\n".join(_of(context, user) for user in users) or "There are no mail users in the answers.\n"
+    return (
+        "\n".join(_of(context, user) for user in users)
+        or "There are no mail users yet: name them in the step “Users”.\n"
+    )
 
 
 def _of(context: Context, user: User) -> str:
