@@ -26,6 +26,7 @@ from screens.verbs import VERBS
 from screens.words import ascii_of
 from state.store import Locked
 from wizard.answers import Answers, AnswersError
+from wizard.check import Status
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -165,7 +166,7 @@ class RelayWizard(App[int]):
             self.exit(return_code=0)
             return
         lines = [
-            f"Run {self.progress.number} continues without this window{' when DNS is live' if self.waits else ''}.",
+            f"Run {self.progress.number} goes on without this window{', as soon as DNS is live' * self.waits}.",
             "Start relay-wizard again to come back to it.",
         ]
         self.push_screen(Confirm("Leave while the work goes on?", lines, "Leave", "Stay"), self._left)
@@ -368,8 +369,9 @@ class RelayWizard(App[int]):
             return
         doing = ""
         if self.run_goes_on and self._followed:
-            doing = f"run {self._followed.id}: {self.progress.short}"
+            doing = self.progress.short
         self.main.top(doing)
+        self.main.show_keys()
 
     # Checks
 
@@ -386,11 +388,7 @@ class RelayWizard(App[int]):
             self._drain_checks()
             self.asking -= set(fresh)
             self.main.show_checks()
-            wrong = sum(result.failed for result in results)
-            self.main.say(
-                f"{wrong} of {len(results)} checks failed." if wrong else f"{len(results)} checks: all well.",
-                "bad" if wrong else "good",
-            )
+            self.main.say(*verdict(results))
             self.refresh_checklist()
 
         def failed(error: Exception) -> None:
@@ -546,6 +544,15 @@ def said_of(run: Run) -> tuple[str, str]:
             return "The run was killed. Apply again; it finishes what was begun.", "bad"
         case _:
             return "Something failed: [!!] above says what to do. 4 shows the checks.", "bad"
+
+
+def verdict(results: Sequence[CheckResult]) -> tuple[str, str]:
+    """How checks came out, in a sentence; with its tone."""
+    wrong = sum(result.failed for result in results)
+    advice = sum(result.finding.status is Status.WARN for result in results)
+    if wrong:
+        return f"{wrong} of {len(results)} checks failed: “do” says what to do, v asks again.", "bad"
+    return f"{len(results)} checks: all well{f', and {advice} could be better' if advice else ''}.", "good"
 
 
 def _needs_answer(step: str, message: str) -> AnswersError:

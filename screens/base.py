@@ -27,6 +27,7 @@ T = TypeVar("T")
 class WizardScreen(Screen[None]):
     """A whole screen: title line, body, message line, key line."""
 
+    VERTICAL_BREAKPOINTS = [(0, "-short"), (16, "-high")]  # noqa: RUF012 - as Textual declares it
     KEYS: ClassVar[tuple[tuple[str, str], ...]] = ()
     TITLE_TEXT: ClassVar[str] = ""
 

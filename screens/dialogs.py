@@ -25,6 +25,9 @@ class Confirm(ModalScreen[bool]):
         Binding("y", "answer(True)", show=False),
         Binding("n,escape", "answer(False)", show=False),
         Binding("left,right", "app.focus_next", show=False),
+        # Where the terminal is small the question does not fit.
+        Binding("up", "scroll(-1)", show=False),
+        Binding("down", "scroll(1)", show=False),
     ]
 
     def __init__(self, title: str, lines: Sequence[str], yes: str, no: str = "No", *, careful: bool = False) -> None:
@@ -44,6 +47,10 @@ class Confirm(ModalScreen[bool]):
 
     def on_button_pressed(self, event: Button.Pressed) -> None:
         self.dismiss(event.button.id == "yes")
+
+    def action_scroll(self, by: int) -> None:
+        """Read what does not fit."""
+        self.query_one("#dialog").scroll_relative(y=by, animate=False)
 
     def action_answer(self, answer: bool) -> None:  # noqa: FBT001 - an action's argument
         """Answer by key."""

@@ -14,7 +14,7 @@ from screens.base import WizardScreen
 from screens.dialogs import Confirm
 from screens.parts import ChecksPart, PlanPart, RunPart, operation_text
 from screens.questions import FieldBox, StepForm
-from screens.verbs import VERBS
+from screens.verbs import VERBS, key_line
 from screens.widgets import KeyBar, Row, Rows, Sections
 from screens.words import GLYPHS, MEANINGS, TONES, listed, moment
 from wizard.answers import AnswersError
@@ -41,7 +41,7 @@ class MainScreen(WizardScreen):
     """Checklist and step. All verbs are keys; each acts on the step that is open or under the cursor."""
 
     HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (70, "-wide")]  # noqa: RUF012 - as Textual declares it
-    KEYS = tuple((verb.label, verb.word) for verb in VERBS if verb.shown)
+    KEYS = key_line(at_run=False, waits=False)
     BINDINGS: ClassVar[list[BindingType]] = [
         *(
             Binding(verb.key, verb.action, verb.word, show=False)
@@ -103,7 +103,7 @@ class MainScreen(WizardScreen):
 
     def top(self, doing: str) -> None:
         """The first line: whose machine, what goes on."""
-        name = self.checklist.hostname if self.checklist else ""
+        name = self.checklist.hostname if self.checklist and not self.has_class("-narrow") else ""
         left = f" relay-wizard  {name}"
         done = f"{self.checklist.done} of {self.checklist.needed} done" if self.checklist else ""
         middle, right = doing or done, "t Look  ? Help "
@@ -155,6 +155,7 @@ class MainScreen(WizardScreen):
         state = self.checklist.state(step_id)
         section = section or _section_for(state)
         if step_id != self.open_id:
+            self.say("")
             self.open_id = step_id
             self.query_one("#checklist", Rows).point_at(step_id)
             await self._new_form()
@@ -177,6 +178,7 @@ class MainScreen(WizardScreen):
         self.section = section
         self.query_one(ContentSwitcher).current = section.lower()
         self.query_one(Sections).mark(section)
+        self.show_keys()
         if section == "Plan":
             self.refresh_plan()
         elif section == "Checks":
@@ -215,7 +217,9 @@ class MainScreen(WizardScreen):
         self._narrowly(in_pane=True)
         match self.section:
             case "Questions":
-                self.query_one(StepForm).first_field().focus()
+                # From the top: what the step is for is read before its first question.
+                self.query_one(StepForm).scroll_home(animate=False)
+                self.query_one(StepForm).first_field().focus(scroll_visible=False)
             case "Plan":
                 self.query_one("#operations").focus()
             case "Run":
@@ -405,10 +409,10 @@ class MainScreen(WizardScreen):
         lines = [
             f"{len(ids)} steps are not done yet, from “{self.desk.step(ids[0]).title}” on.",
             "Each is applied, then verified before those that need it.",
-            "Then it waits for the DNS records, for a day at most, and goes on by itself",
-            "when you have published them: r shows them.",
+            "Where DNS is needed it waits, for a day at most, until you have",
+            "published the records (r shows them), and goes on by itself.",
             "",
-            "It goes on by itself if this terminal closes.",
+            "Close this terminal when you like: the work goes on.",
             *self._instead(),
         ]
         self.app.push_screen(
@@ -549,7 +553,12 @@ class MainScreen(WizardScreen):
         typing = isinstance(self.focused, Input)
         if typing != self._typing:
             self._typing = typing
-            self.query_one(KeyBar).set_keys(TYPING_KEYS if typing else self.KEYS)
+            self.show_keys()
+
+    def show_keys(self) -> None:
+        """Show the keys that serve now."""
+        keys = TYPING_KEYS if self._typing else key_line(at_run=self.section == "Run", waits=self.wizard.waits)
+        self.query_one(KeyBar).set_keys(keys)
 
 
 def said_here(message: str) -> str:

@@ -55,8 +55,8 @@ class PlanPart(Vertical):
         elif not plan.changes:
             self._head("Everything is as planned: nothing to change. v runs the checks.")
         else:
-            number = "1 change" if plan.changes == 1 else f"{plan.changes} changes"
-            self._head(f"{number}. Enter or d shows what exactly; a makes them.")
+            number, them = ("1 change", "it") if plan.changes == 1 else (f"{plan.changes} changes", "them")
+            self._head(f"{number}. Enter or d shows what exactly; a makes {them}.")
         self.query_one(Rows).show(tuple(self._rows(plan)))
 
     def complain(self, text: str) -> None:
@@ -141,7 +141,7 @@ class Progress:
     @property
     def short(self) -> str:
         """In a few words."""
-        return f"{len(self.settled)} of {len(self.steps)}, {'waiting for DNS' if self.waiting else self.title}"
+        return f"{len(self.settled)}/{len(self.steps)}, {'waiting for DNS' if self.waiting else self.title}"
 
     def line(self, seconds: float) -> str:
         """In one line."""

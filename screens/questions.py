@@ -44,6 +44,11 @@ class FieldBox(Vertical):
             yield Input(self.saved, compact=True)
         yield Static(self.field.help, classes="note", markup=False)
 
+    def on_descendant_focus(self) -> None:
+        """Bring the question into sight with its field."""
+        if isinstance(self.parent, StepForm) and self.parent.first_field() not in self.query("*"):
+            self.parent.scroll_to_widget(self, animate=False)
+
     @property
     def text(self) -> str:
         """What stands in the field."""

@@ -121,7 +121,7 @@ class MailTestScreen(SubScreen):
             lines.insert(0, "asking …")
         elif not lines:
             lines = ["The built-in test sends messages through the relay and judges them as a strict receiver does.",
-                     "Ctrl+R runs it; the step “mail_test” of the checklist has to be applied first."]  # fmt: skip
+                     "Ctrl+R runs it, once the checklist is done down to “Proof by mail”."]  # fmt: skip
         self.query_one("#test-results", Static).update(Content("\n".join(lines)))
 
     def action_run_test(self) -> None:

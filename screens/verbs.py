@@ -31,14 +31,14 @@ class Verb:
 
 VERBS = (
     Verb("a", "apply", "Apply", "Make this step's changes; they are shown first", shown=True),
+    Verb("A", "apply_all", "Apply all", "Make the changes of all steps that are not done yet", shown=True),
     Verb("v", "verify", "Verify", "Run the checks of this step now; nothing is changed", shown=True),
     Verb("d", "diff", "Diff", "What exactly would change: difference or command", shown=True),
-    Verb("l", "log", "Log", "Show the whole output of the last run", shown=True),
+    Verb("l", "log", "Log", "Show the whole output of the last run"),
     Verb("r", "records", "Records", "DNS records to publish, and what the world sees", shown=True),
     Verb("u", "roll_back", "Undo", "Take back what this step changed", shown=True),
     Verb("n", "next", "Next", "Go to the step to do next", shown=True),
     Verb("q", "leave", "Leave", "Leave; a run that is going on goes on", shown=True),
-    Verb("A", "apply_all", "Apply all", "Make the changes of all steps that are not done yet"),
     Verb("x", "stop_waiting", "Stop waiting", "End the run that waits for DNS; what it did stays"),
     Verb("V", "verify_all", "Verify all", "Run the checks of all steps now"),
     Verb("h", "home_folder", "Home folder", "The files for the server in your house"),
@@ -48,3 +48,13 @@ VERBS = (
     Verb("t", "looks", "Look", "Dark, light, the terminal's own colours, plain ASCII"),
     Verb("question_mark", "help", "Help", "This help"),
 )
+
+
+def key_line(*, at_run: bool, waits: bool) -> tuple[tuple[str, str], ...]:
+    """The keys that serve now: beside a run its log, and while it waits the way to end that."""
+    instead = {"diff": "log"} if at_run else {}
+    if waits:
+        instead |= {"apply": "stop_waiting", "roll_back": ""}
+    named = {verb.action: verb for verb in VERBS}
+    chosen = [instead.get(verb.action, verb.action) for verb in VERBS if verb.shown]
+    return tuple((named[action].label, named[action].word) for action in chosen if action)

@@ -10,27 +10,30 @@ from textual.content import Content
 from textual.widgets import Static
 
 from screens.base import SubScreen
-from screens.words import check_lines
+from screens.words import check_lines, wrapped
 
 if TYPE_CHECKING:
     from textual.app import ComposeResult
 
     from wizard.check import CheckResult
 
-TEXT = """\
-This server becomes a mail relay that other mail servers trust: it sends the
-mail of your domains, and passes mail for them on to the server in your house.
-
-What will be done to it, step by step
-  - Debian's own packages are installed: Postfix, Dovecot, certbot, ufw …
-  - files below /etc are written; a firewall opens ports 25, 465, 80 and SSH
-  - SSH moves to a port of your choice, never without a way in
-Nothing is changed before you have seen it and said yes. Each step keeps what
-was there before and can be taken back. Passwords are never saved.
-
-You need a domain, and the way into its DNS settings at your registrar. It
-takes half an hour. Close this window when you like; come back the same way.
-"""
+# Each line is a paragraph, broken where the screen ends.
+STORY = (
+    "This server becomes a mail relay that other mail servers trust: it sends the mail of your domains, and passes "
+    "mail for them on to the server in your house.\n"
+    "\n"
+    "What will be done to it, step by step\n"
+    "- Debian's own packages are installed: Postfix, Dovecot, certbot, ufw …\n"
+    "- files below /etc are written; a firewall lets in SSH and the mail ports 25 and 465 alone, and port 80 only "
+    "while the certificate is renewed\n"
+    "- SSH moves to a port of your choice, and is put back by itself unless you log in there once more\n"
+    "Nothing is changed before you have seen it and said yes. Each step keeps what was there before and can be "
+    "taken back. Passwords are never saved.\n"
+    "\n"
+    "You need a domain, and the way into its DNS settings at your registrar. It takes half an hour. Close this "
+    "window when you like; come back the same way.\n"
+    "\n"
+)
 ASKING = "Can mail leave this server? Trying port 25 of three large mail servers …"
 
 
@@ -51,12 +54,19 @@ class WelcomeScreen(SubScreen):
 
     def body(self) -> ComposeResult:
         with VerticalScroll(classes="text", can_focus=True):
-            yield Static(Content(TEXT), id="story", markup=False)
+            yield Static("", id="story", markup=False)
             yield Static(Content(ASKING), id="probe", markup=False)
 
     def on_mount(self) -> None:
         self.query_one(VerticalScroll).focus()
         self.action_probe()
+
+    def on_resize(self) -> None:
+        width = max(30, self.size.width - 3)
+        lines: list[str] = []
+        for part in STORY.splitlines():
+            lines += wrapped(part, width, "  ", "    ") if part.startswith("-") else wrapped(part, width)
+        self.query_one("#story", Static).update(Content("\n".join(lines)))
 
     def action_probe(self) -> None:
         """Ask whether mail can leave."""

@@ -219,6 +219,8 @@ class Sections(Static, can_focus=True):
         Binding("left", "turn(-1)", show=False),
     ]
 
+    WIDE = 42
+
     class Turned(Message):
         """Another part was asked for."""
 
@@ -237,10 +239,15 @@ class Sections(Static, can_focus=True):
         self.here = name
         parts = []
         for number, word in enumerate(self.names, start=1):
-            # The brackets say it without colours.
-            label = f"[{number} {word}]" if word == name else f" {number} {word} "
+            # The brackets say it without colours; where the line is short, the numbers of the others must do.
+            label = f" {number} {word} " if self.size.width >= self.WIDE or not self.size else f" {number} "
+            if word == name:
+                label = f"[{number} {word}]"
             parts.append(Content.styled(label, "bold reverse") if word == name else Content(label))
         self.update(Content(" ").join(parts))
+
+    def on_resize(self) -> None:
+        self.mark(self.here)
 
     def action_turn(self, by: int) -> None:
         """Ask for the part beside this one."""
@@ -290,9 +297,13 @@ class KeyBar(Static):
 
     def __init__(self, keys: Sequence[tuple[str, str]]) -> None:
         super().__init__("", markup=False, id="keys")
+        self._shown: tuple[tuple[str, str], ...] = ()
         self.set_keys(keys)
 
     def set_keys(self, keys: Sequence[tuple[str, str]]) -> None:
         """Show these keys, each with its word."""
+        if tuple(keys) == self._shown:
+            return
+        self._shown = tuple(keys)
         parts = [Content.assemble((f" {key}", "bold"), f" {word} ") for key, word in keys]
         self.update(Content("").join(parts))

@@ -87,7 +87,7 @@ async def test_a_run_that_goes_on_is_attached_to_and_goes_on_after_leaving(tmp_p
         await operator.press("y")
         await operator.until("▸ running  Clock")
         await operator.press("q")
-        await operator.until("continues without this window")
+        await operator.until("goes on without this window")
         await operator.press("y")
         await operator.until(lambda: operator.wizard._exit)
         assert "The work goes on" in operator.wizard.farewell

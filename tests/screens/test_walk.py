@@ -205,7 +205,7 @@ async def test_a_run_that_waits_is_left_found_again_and_stopped(tmp_path: Path) 
         await operator.press("escape", "A", "y")
         await operator.until("x stops the")
         await operator.press("q")
-        await operator.until("when DNS is live")
+        await operator.until("as soon as DNS is live")
         await operator.press("y")
     async with at_the_desk(tmp_path, desk=(desk, host)) as operator:
         await operator.until("Your run waits for DNS")
