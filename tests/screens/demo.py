@@ -18,13 +18,14 @@ from typing import Any
 
 from screens.desk import Desk
 from state.store import Store
+from tests.fake_dns import NS1, NS2, NamedHost, delegated
 from tests.fake_host import FakeHost
 from wizard import detached
 from wizard.answers import as_tables, parse
 from wizard.check import Check, Finding, Severity, failed, passed, warned
 from wizard.engine import Engine
 from wizard.fact import Context
-from wizard.host import DnsReply, DryRunHost, Host, LocalHost
+from wizard.host import DryRunHost, Host, LocalHost
 from wizard.operation import Change, Operation, OperationFailed
 from wizard.operations.files import WriteFile
 from wizard.secret import Redactor, Secret
@@ -35,11 +36,16 @@ ANSWERS = {
     "relay": {"domain": "brightmail.example", "hostname": "mail.brightmail.example", "ipv4": "192.0.2.10"},
     "home": {"domains": ["hearth.example"], "address": "198.51.100.80"},
 }
+# The domains are delegated, and nothing is in them.
+UNPUBLISHED = {
+    **delegated("brightmail.example", "hearth.example", "example", "2.0.192.in-addr.arpa"),
+    ("ns1.registrar.example", "A"): [NS1], ("ns2.registrar.example", "A"): [NS2],
+}  # fmt: skip
 WAIT_FOR_WORLD = ("dns", "ptr")
 
 
-class PatientHost(FakeHost):
-    """A fake machine whose clock is the real one, so that following a run does not spin."""
+class PatientHost(NamedHost):
+    """A fake machine in a world with names, whose clock is the real one, so that following a run does not spin."""
 
     def sleep(self, seconds: float) -> None:
         time.sleep(min(seconds, 0.02))  # noqa: TID251 - the one place that really waits
@@ -133,6 +139,7 @@ class Demo:
         root: prefix of the files that steps write; "" for a FakeHost.
         chatter: lines of output of each step's command (0: no command), with `pause` seconds between them.
         broken: ids of steps whose check fails.
+        found: what the check of a step finds, where it is not what one expects.
         hold: applying waits for it, when there is one.
     """
 
@@ -140,6 +147,7 @@ class Demo:
     chatter: int = 0
     pause: float = 0.0
     broken: set[str] = field(default_factory=set)
+    found: dict[str, Finding] = field(default_factory=dict)
     hold: threading.Event | None = None
 
     def steps(self) -> tuple[Step, ...]:
@@ -149,6 +157,13 @@ class Demo:
         return replace(
             step, plan=lambda context: self._plan(step, context), checks=lambda context: self._checks(step, context)
         )
+
+    def settle(self, desk: Desk, host: FakeHost, status: Mapping[str, str]) -> None:
+        """Have steps stand so, as if a run had made them: their files as planned, and so observed."""
+        with desk.engine() as engine:
+            for step in (step for step in STEPS if step.id in status):
+                host.put(self._path(step), self._content(step, engine.context()))
+                engine.store.observe(step.id, status[step.id], engine.now(), 0)
 
     def _path(self, step: Step) -> str:
         return f"{self.root}/etc/demo/{step.id}.conf"
@@ -174,6 +189,8 @@ class Demo:
         path, world = self._path(step), f"{self.root}/world/{step.id}"
 
         def there(host: Host) -> Finding:
+            if step.id in self.found:
+                return self.found[step.id]
             if step.id in self.broken:
                 return failed(
                     f"the daemon of {step.title}", "[red]broken[/red] \x1b[31m", "an answer", "Mend it, then press v."
@@ -231,9 +248,8 @@ def fake_desk(
 ) -> tuple[Desk, PatientHost]:
     """A desk on a machine in memory."""
     steps = (demo or Demo()).steps()
-    host = PatientHost()
+    host = PatientHost(records=dict(UNPUBLISHED))
     host.commands[("systemctl",)] = "active"
-    host.dns[("*", ".", "NS")] = DnsReply("NOERROR")
     state = folder / "state"
     desk = Desk(state, steps, host, in_a_thread(steps, state, host), exports=folder)
     with desk.engine() as engine:

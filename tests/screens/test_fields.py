@@ -21,7 +21,8 @@ WRONG = {
     "relay.timezone": "!", "ssh.port": "25", "firewall.block": "0.0.0.0/0", "home.domains": "x",
     "home.address": "not a host", "home.port": "70000", "home.networks": "10.0.0.1/8", "home.recipients": "nobody",
     "home.login": "Root", "dkim.selector": "_", "dmarc.rua": "you@a.example", "access.reject": "x",
-    "ssh.revert_after": "soon", "certbot.server": "http://a", "certbot.ca_bundle": "relative", "relay.admin_email": "nobody",
+    "ssh.revert_after": "soon",
+    "certbot.server": "http://a", "certbot.ca_bundle": "relative", "relay.admin_email": "nobody",
 }  # fmt: skip
 
 
