@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -10,128 +9,15 @@ from typing import Any
 import pytest
 
 from state.store import Guard, Store
-from tests.fake_host import FakeHost
+from tests.fake_sshd import ANSWERS, SESSION, SSHD, Killed, Machine, OpenPorts, later_step, ssh_step
 from wizard import guard as guards
-from wizard.answers import Answers, AnswersError, Firewall, Relay, Ssh, User, parse
+from wizard.answers import Answers, AnswersError, Firewall, Ssh, User, parse
 from wizard.applying import Outcome
-from wizard.check import Check, passed
 from wizard.engine import Engine
-from wizard.fact import Context, Facts, WayIn
-from wizard.host import Completed, Host, Listener, SshSession
-from wizard.operation import Change, Operation, OperationFailed
-from wizard.operations.files import WriteFile
-from wizard.step import Step
+from wizard.fact import Context, Facts
+from wizard.host import Completed, Listener, SshSession
+from wizard.operation import OperationFailed
 from wizard.steps import firewall
-
-ANSWERS = Answers(
-    relay=Relay(domain="brightmail.example", hostname="mail.brightmail.example"), ssh=Ssh(revert_after=60)
-)
-SESSION = SshSession("203.0.113.70", 50000, "192.0.2.10", 22, "root", 1000.0)
-SSHD = "/etc/sshd"
-
-
-@dataclass
-class Machine(FakeHost):
-    """A machine with systemd's timer, a journal, and what happens while a run waits."""
-
-    falls: float | None = None
-    journal: list[str] = field(default_factory=list)
-    meanwhile: dict[float, Any] = field(default_factory=dict)
-    broken: bool = False
-
-    def __post_init__(self) -> None:
-        self.session = SESSION
-        self.put("/etc/passwd", "root:x:0:0::/root:/bin/bash\nboss:x:1000:1000::/home/boss:/bin/bash\n")
-        self.put("/etc/group", "sudo:x:27:boss\nboss:x:1000:\n")
-        self.listening = (Listener("0.0.0.0", 22, "sshd"), Listener("0.0.0.0", 2222, "sshd"))
-        self.commands |= {
-            ("systemctl",): _systemctl, ("busctl",): _busctl, ("journalctl",): _journalctl,
-        }  # fmt: skip
-
-    def logs(self, *messages: str) -> None:
-        """Have sshd say something."""
-        self.journal += messages
-
-    def login(self, user: str, client: str, port: int) -> None:
-        """Somebody logs in by SSH."""
-        self.logs(
-            f'Connection from {client} port 40000 on 192.0.2.10 port {port} rdomain ""',
-            f"Accepted publickey for {user} from {client} port 40000 ssh2: ED25519 SHA256:abc",
-        )
-
-    def sleep(self, seconds: float) -> None:
-        super().sleep(seconds)
-        for moment in [at for at in self.meanwhile if at <= self.ticks]:
-            self.meanwhile.pop(moment)()
-
-
-def _systemctl(host: FakeHost, argv: tuple[str, ...], _stdin: bytes) -> Completed:
-    assert isinstance(host, Machine)
-    if argv[1] == "restart" and argv[2] == guards.TIMER:
-        if host.broken:
-            return Completed(argv, 1, "", "Failed to connect to bus")
-        text = host.text(f"{guards.UNITS}/{guards.TIMER}")
-        host.falls = host.ticks + float(text.partition("OnActiveSec=")[2].splitlines()[0])
-    elif argv[1] == "stop":
-        host.falls = None
-    return Completed(argv, 0, "active")
-
-
-def _busctl(host: FakeHost, argv: tuple[str, ...], _stdin: bytes) -> Completed:
-    assert isinstance(host, Machine)
-    if host.falls is None or host.falls <= host.ticks:
-        return Completed(argv, 0, f"t {2**64 - 1}")
-    return Completed(argv, 0, f"t {round(host.falls * 1e6)}")
-
-
-def _journalctl(host: FakeHost, argv: tuple[str, ...], _stdin: bytes) -> Completed:
-    assert isinstance(host, Machine)
-    after = next((word.partition("=")[2] for word in argv if word.startswith("--after-cursor=")), None)
-    if after is None:
-        return Completed(argv, 0, json.dumps({"__CURSOR": str(len(host.journal))}))
-    assert "_UID=0" in argv, "only what root's own sshd wrote counts"
-    return Completed(argv, 0, "\n".join(json.dumps({"MESSAGE": text}) for text in host.journal[int(after) :]))
-
-
-@dataclass(frozen=True)
-class OpenPorts(Operation):
-    """Stands for sshd's file: both ports until the proof, then one."""
-
-    text: str
-
-    @property
-    def id(self) -> str:
-        return "ports"
-
-    @property
-    def summary(self) -> str:
-        return "ports"
-
-    def diff(self, host: Host) -> Change | None:
-        return WriteFile(SSHD, self.text).diff(host)
-
-    def apply(self, host: Host) -> None:
-        assert isinstance(host, Machine)
-        assert host.falls is not None or "old" not in self.text, "changed before the guard was armed"
-        WriteFile(SSHD, self.text).apply(host)
-
-
-def ssh_step() -> Step:
-    def plan(context: Context) -> list[Operation]:
-        open_still = context.host.read(SSHD) != b"new"
-        return [OpenPorts("new and old" if open_still and context.way_in is WayIn.UNPROVED else "new")]
-
-    def checks(_context: Context) -> list[Check]:
-        return [Check("ssh.file", "It is there", lambda host: passed(SSHD, str(host.read(SSHD)), "new"))]
-
-    return Step(id="ssh", title="SSH", group="g", why="", plan=plan, checks=checks, guarded=lambda _: True)
-
-
-def later_step() -> Step:
-    def plan(_context: Context) -> list[Operation]:
-        return [WriteFile("/etc/later", "later")]
-
-    return Step(id="later", title="Later", group="g", why="", plan=plan, checks=lambda _: [])
 
 
 @dataclass
@@ -272,10 +158,6 @@ def test_whose_word_counts(world: World) -> None:
     assert "ssh -p 2222 root@192.0.2.10" in told[0]
     assert told[1:] == ["", ""]
     assert guards.refusal(world.guard, None) == "there is nothing to confirm"
-
-
-class Killed(BaseException):
-    """SIGKILL."""
 
 
 def die() -> None:
