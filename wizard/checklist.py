@@ -32,7 +32,17 @@ def states(steps: Sequence[Step], store: Store, answers: Answers) -> list[StepSt
     found = [
         _state(step, seen, running, answers, step.skip(answers) if _answered(step, answers) else "") for step in steps
     ]
-    return [_taken_back(state, seen.get(state.step.id), store.last_guard()) for state in found]
+    begun = {} if running else store.unfinished()
+    guard = store.last_guard()
+    return [_interrupted(_taken_back(state, seen.get(state.step.id), guard), begun) for state in found]
+
+
+def _interrupted(state: StepState, begun: Mapping[str, str]) -> StepState:
+    """A step in whose midst a run was killed says so, and what leads on."""
+    if state.step.id not in begun or state.status == "failed":
+        return state
+    note = f"interrupted: {begun[state.step.id]}. Apply finishes it, rollback takes it back"
+    return StepState(state.step, "failed", (), state.last_verified, note)
 
 
 def _taken_back(state: StepState, seen: Observation | None, guard: Guard | None) -> StepState:

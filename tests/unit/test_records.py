@@ -126,7 +126,7 @@ def test_a_zone_file_is_one_that_dns_software_reads() -> None:
 def test_a_key_that_is_not_made_yet(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(records, "public_record", lambda *_: "")
     made = sheet()
-    assert "the key is made by apply the step “DNS records”" in records.as_table(made)
+    assert "apply the step “DNS records”" in records.as_table(made)
     assert "; default._domainkey.brightmail.example. TXT" in records.as_zone(made)
 
 
