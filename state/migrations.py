@@ -35,6 +35,11 @@ MIGRATIONS: tuple[str, ...] = (
         since INTEGER NOT NULL, armed TEXT NOT NULL, ended TEXT, record TEXT NOT NULL
     );
     """,
+    """
+    CREATE TABLE kept (
+        step TEXT NOT NULL, operation TEXT NOT NULL, at TEXT NOT NULL, PRIMARY KEY (step, operation)
+    );
+    """,
 )
 
 

@@ -90,6 +90,15 @@ class Done:
 
 
 @dataclass(frozen=True)
+class Written:
+    """What the wizard last left at a path: when, its fingerprint, its bytes (None: nothing was left there)."""
+
+    at: str
+    fingerprint: str
+    content: bytes | None
+
+
+@dataclass(frozen=True)
 class Guard:
     """A timed revert: what it takes back unless the operator's way in is proved.
 
@@ -325,6 +334,42 @@ class Store:
             "SELECT step, record FROM changes WHERE state IN ('intended', 'made') ORDER BY id"
         )
         return {step: str(json.loads(record)["summary"]) for step, record in rows}
+
+    def last_written(self, path: str) -> Written | None:
+        """What was last left at a path, None when it was never written or is taken back."""
+        row = self._connection.execute(
+            "SELECT at, after_print, after_content FROM snapshots JOIN changes ON id = change"
+            " WHERE path = ? AND state NOT IN ('undone', 'back') AND after_print IS NOT NULL ORDER BY id DESC LIMIT 1",
+            (path,),
+        ).fetchone()
+        return None if row is None else Written(row[0], row[1], None if row[1] == "absent" else row[2])
+
+    def last_done(self, step: str, operation: str) -> str | None:
+        """When an operation last made a change that is not taken back."""
+        row = self._connection.execute(
+            "SELECT max(at) FROM changes WHERE step = ? AND operation = ? AND state IN ('made', 'done')",
+            (step, operation),
+        ).fetchone()
+        return None if row is None else row[0]
+
+    # What the operator keeps
+
+    def keep(self, step: str, operation: str, at: str) -> None:
+        """Remember that an operation of a step is left undone: the operator has it another way."""
+        with self._connection as connection:
+            connection.execute("INSERT OR REPLACE INTO kept VALUES (?, ?, ?)", (step, operation, at))
+
+    def let_go(self, step: str, operation: str | None = None) -> int:
+        """Forget that, for one operation of a step or for all; how many there were."""
+        with self._connection as connection:
+            return connection.execute(
+                "DELETE FROM kept WHERE step = ? AND (? IS NULL OR operation = ?)", (step, operation, operation)
+            ).rowcount
+
+    def kept(self) -> dict[tuple[str, str], str]:
+        """The operations that are left undone, by step and id, with the time of that word."""
+        rows = self._connection.execute("SELECT step, operation, at FROM kept ORDER BY step, at")
+        return {(step, operation): at for step, operation, at in rows}
 
     def _snapshots(self, change: int) -> tuple[Snapshot, ...]:
         rows = self._connection.execute(

@@ -256,7 +256,8 @@ class Applying:
         """Whether the step's new way in is still to be proved: something was changed, or the old one is to go."""
         if self.guard is None:
             context = replace(self.engine.context(self.host), way_in=WayIn.PROVED)
-            closing = any(operation.diff(self.host) is not None for operation in step.plan(context))
+            wanted = [operation for operation in step.plan(context) if not self.engine.keeps(step, operation)]
+            closing = any(operation.diff(self.host) is not None for operation in wanted)
             if closing and not guards.proved(self.engine.store, context.answers.ssh.port):
                 self._arm()
         if self.guard is not None:
@@ -363,6 +364,10 @@ class Applying:
             self.emit(
                 {"event": "operation.finished", **names, "summary": operation.summary, "status": "unchanged", "ms": 0}
             )
+            return None
+        if self.engine.keeps(step, operation):
+            summary = f"{change.summary}: kept as you have it"
+            self.emit({"event": "operation.finished", **names, "summary": summary, "status": "kept", "ms": 0})
             return None
         # Packages may take their time, and cut nobody off.
         if context.way_in is WayIn.UNPROVED and not isinstance(operation, InstallPackages):

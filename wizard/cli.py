@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from state.store import Guard
     from wizard.check import CheckResult
-    from wizard.engine import Engine
+    from wizard.engine import Engine, PlannedOperation, StepPlan
     from wizard.host import SshSession
     from wizard.rollback import Decision
     from wizard.step import Step
@@ -135,6 +135,10 @@ def _parser() -> argparse.ArgumentParser:
     rollback.add_argument("step", nargs="?", metavar="STEP")
     rollback.add_argument("--all", action="store_true", help="the whole set-up, the last step first")
     rollback.add_argument("--yes", action="store_true", help="do not ask")
+    keep = add("keep", _keep, "leave settings as you have them; without STEP: what is left so")
+    keep.add_argument("step", nargs="?", metavar="STEP")
+    keep.add_argument("operation", nargs="?", metavar="OPERATION", help="its id, as plan --json names it")
+    keep.add_argument("--forget", action="store_true", help="no longer")
     add("attach", _attach, "follow the run that is going on, or the last one")
     add("stop", _stop, "end the run that only waits for DNS; one that changes something is never stopped")
     add("answers", _answers, "the saved answers, without secrets")
@@ -310,6 +314,49 @@ def _ask_what_to_take_back(engine: Engine, ids: list[str], changes: Mapping[str,
     if not _confirmed(f"Take back all changes of: {named}?"):
         raise Refused("nothing was changed", Exit.INTERRUPTED)
     return decided
+
+
+def _keep(arguments: argparse.Namespace) -> int:
+    engine = _engine(arguments, create=arguments.step is not None)
+    _require_root(engine)
+    if arguments.step is not None:
+        [step] = _chosen(engine, [arguments.step])
+        if arguments.forget:
+            if not engine.store.let_go(step.id, arguments.operation):
+                raise Refused(f"nothing of {step.id} is kept", Exit.USAGE)
+        else:
+            for entry in _to_keep(engine.plan([step])[0], arguments.operation):
+                engine.store.keep(step.id, entry.operation.id, engine.now())
+        # The checklist shall know of it.
+        engine.plan([step])
+    kept = engine.store.kept()
+    if arguments.json:
+        rows = [{"step": step, "operation": operation, "at": at} for (step, operation), at in kept.items()]
+        return _print_json({"kept": rows})
+    lines = [f"{step} {operation}: kept as you have it since {at}" for (step, operation), at in kept.items()]
+    return _print(lines or ["nothing is kept: apply sets everything as planned"])
+
+
+def _to_keep(plan: StepPlan, operation: str | None) -> list[PlannedOperation]:
+    """What of a step's plan is meant: the named operation, else all that somebody else has changed since."""
+    from wizard.operations.packages import InstallPackages
+
+    settings = [entry for entry in plan.operations if not isinstance(entry.operation, InstallPackages)]
+    open_ones = ", ".join(entry.operation.id for entry in settings if entry.changes) or "none"
+    if operation is None:
+        drifted = [entry for entry in settings if entry.is_drifted]
+        if drifted:
+            return drifted
+        raise Refused(
+            f"nothing of {plan.step.id} was changed since relay-wizard wrote it. "
+            f"Name what to keep; apply would change: {open_ones}",
+            Exit.USAGE,
+        )
+    named = [entry for entry in settings if entry.operation.id == operation]
+    if named and (named[0].changes or named[0].kept):
+        return named
+    why = "is as planned: there is nothing to keep" if named else f"is no setting of {plan.step.id}"
+    raise Refused(f"{operation} {why}. Apply would change: {open_ones}", Exit.USAGE)
 
 
 def _start(arguments: argparse.Namespace, engine: Engine, request: dict[str, Any]) -> int:

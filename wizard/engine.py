@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from wizard.answers import Answers, parse
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from state.store import Store
     from wizard.check import CheckResult
+    from wizard.drift import Drift
     from wizard.host import Host, SshSession
     from wizard.operation import Change
     from wizard.secret import Secret
@@ -28,26 +29,41 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class PlannedOperation:
-    """An operation with what it would change now; `problem` says why that cannot be known yet."""
+    """An operation with what it would change now; `problem` says why that cannot be known yet.
+
+    Attributes:
+        drift: what has become of that which it had once made.
+        kept: True when the operator keeps it as it is, so that it is left alone.
+    """
 
     operation: Operation
     change: Change | None
     problem: str = ""
+    drift: tuple[Drift, ...] = ()
+    kept: bool = False
 
     @property
     def changes(self) -> bool:
         """True when applying would do something."""
-        return self.change is not None or bool(self.problem)
+        return not self.kept and (self.change is not None or bool(self.problem))
+
+    @property
+    def is_drifted(self) -> bool:
+        """True when somebody else has changed what it had made."""
+        return not self.kept and any(entry.is_foreign for entry in self.drift)
 
     def as_json(self) -> dict[str, Any]:
         """The form of the command-line contract."""
         change = self.change
+        drift = [entry.as_json() for entry in self.drift]
         return {
             "id": self.operation.id,
             "summary": change.summary if change else self.operation.summary,
             "changes": self.changes,
             "diff": self.problem or (change.diff if change else None),
             "command": list(change.command) if change and change.command else None,
+            "drift": {"said": "; ".join(entry.told for entry in self.drift), "paths": drift} if drift else None,
+            "kept": self.kept,
         }
 
 
@@ -138,7 +154,21 @@ class Engine:
     def _plan_step(self, step: Step, context: Context) -> StepPlan:
         if reason := step.skip(self.answers):
             return StepPlan(step, (), reason)
-        return StepPlan(step, tuple(look_ahead(operation, context.host) for operation in step.plan(context)))
+        ahead = (look_ahead(operation, context.host) for operation in step.plan(context))
+        return StepPlan(step, tuple(self._explained(step, entry, context.host) for entry in ahead))
+
+    def _explained(self, step: Step, entry: PlannedOperation, host: Host) -> PlannedOperation:
+        """With what has become of it since it was made, and whether the operator keeps that."""
+        if entry.change is None:
+            return entry
+        from wizard.drift import explain
+
+        drift = explain(self.store, host, step.id, entry.operation.id, entry.change)
+        return replace(entry, drift=drift, kept=self.keeps(step, entry.operation))
+
+    def keeps(self, step: Step, operation: Operation) -> bool:
+        """Whether the operator keeps this setting as it is."""
+        return (step.id, operation.id) in self.store.kept()
 
     def _note_drift(self, made: StepPlan) -> None:
         seen = self.store.observations().get(made.step.id)

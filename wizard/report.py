@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from wizard.check import CheckResult
     from wizard.checklist import StepState
-    from wizard.engine import StepPlan
+    from wizard.engine import PlannedOperation, StepPlan
     from wizard.rollback import Conflict
 
 GLYPHS = {
@@ -43,16 +43,30 @@ def plan(plans: Sequence[StepPlan]) -> Iterator[str]:
             continue
         yield f"{entry.step.id}: {entry.step.title} - {_count(entry.changes)}"
         for planned in entry.operations:
-            change = planned.change
-            yield f"  {'+' if planned.changes else '='} {change.summary if change else planned.operation.summary}"
-            if planned.problem:
-                yield f"      cannot be told yet: {printable(planned.problem)}"
-            if change and change.command:
-                yield f"      $ {printable(' '.join(change.command))}"
-            if change and change.diff:
-                yield from (f"      {printable(line)}" for line in change.diff.splitlines())
+            yield from _planned(entry.step.id, planned)
     total = sum(entry.changes for entry in plans)
     yield f"\n{_count(total)} in all." + ("" if total else " Everything is as planned.")
+
+
+def _planned(step: str, planned: PlannedOperation) -> Iterator[str]:
+    change, names = planned.change, f"{step} {planned.operation.id}"
+    summary = change.summary if change else planned.operation.summary
+    if planned.kept:
+        yield f"  k {summary}: kept as you have it. No longer: relay-wizard keep --forget {names}"
+        return
+    yield f"  {'+' if planned.changes else '='} {summary}"
+    for drift in planned.drift:
+        yield f"    ~ {printable(drift.told)}"
+        yield from (f"      {printable(line)}" for line in drift.diff.splitlines())
+    if planned.is_drifted:
+        yield f"    Put it back: relay-wizard apply {step}    Keep it: relay-wizard keep {names}"
+        yield "    To put it back would change:"
+    if planned.problem:
+        yield f"      cannot be told yet: {printable(planned.problem)}"
+    if change and change.command:
+        yield f"      $ {printable(' '.join(change.command))}"
+    if change and change.diff:
+        yield from (f"      {printable(line)}" for line in change.diff.splitlines())
 
 
 def _count(number: int) -> str:

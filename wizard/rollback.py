@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING, Any
 from wizard.host import HostError
 from wizard.lines import take_back
 from wizard.operation import OperationFailed
-from wizard.operations.files import unified
 from wizard.operations.services import reload_services
-from wizard.snapshot import fingerprint, note_what_stayed, put_back, take
+from wizard.snapshot import difference, fingerprint, note_what_stayed, put_back, take
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -74,22 +73,13 @@ class Conflict:
     @property
     def since(self) -> str:
         """What was changed since: from what the wizard left to what is there."""
-        return self._diff(self.ours, self.now)
+        return difference(self.path, self.ours, self.now, self.original)
 
     @property
     def back(self) -> str:
         """What putting the original back would do to what is there."""
-        return self._diff(_bytes(self.now), self.original)
-
-    def _diff(self, before: bytes | None, after: Image) -> str:
-        if any(image.kind == "file" and not image.mode & 0o004 for image in (self.now, self.original)):
-            return f"{self.path}: not for everybody to read, so it is not shown\n"
-        text = unified(before, _bytes(after), self.path)
-        return text or f"{self.path}: {after.kind}, mode and owner {after.mode:04o} {after.owner}:{after.group}\n"
-
-
-def _bytes(image: Image) -> bytes | None:
-    return None if image.kind == "absent" else image.content
+        now = None if self.now.kind == "absent" else self.now.content
+        return difference(self.path, now, self.original, self.now)
 
 
 def steps_back(known: Sequence[str], ids: Iterable[str]) -> list[str]:

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from state.store import Store
     from wizard.host import Host
 
-__all__ = ["fingerprint", "note_what_stayed", "put_back", "take"]
+__all__ = ["difference", "fingerprint", "note_what_stayed", "put_back", "take"]
 
 
 def take(host: Host, path: str) -> Image:
@@ -21,6 +21,19 @@ def take(host: Host, path: str) -> Image:
         return Image(path, "absent", parents=_missing_parents(host, path))
     content = host.read(path, follow=False) or b"" if found.kind == "file" else b""
     return Image(path, found.kind, content, found.mode, found.owner, found.group, found.target)
+
+
+def difference(path: str, before: bytes | None, after: Image, *others: Image) -> str:
+    """What leads from bytes (None: nothing there) to an image, for people to read.
+
+    Bytes that not everybody may read on this machine are not shown; those of `others` are about the same path.
+    """
+    from wizard.operations.files import unified
+
+    if any(image.kind == "file" and not image.mode & 0o004 for image in (after, *others)):
+        return f"{path}: not for everybody to read, so it is not shown\n"
+    text = unified(before, None if after.kind == "absent" else after.content, path)
+    return text or f"{path}: the same bytes, {after.kind}, {after.mode:04o} {after.owner}:{after.group}\n"
 
 
 def note_what_stayed(store: Store, host: Host) -> None:
