@@ -220,8 +220,8 @@ def proof_time(value: object) -> int:
     shown = value.strip() if isinstance(value, str) else value
     if isinstance(shown, str) and (match := re.fullmatch(r"(\d{1,4})([sm]?)", shown)):
         shown = int(match[1]) * (60 if match[2] == "m" else 1)
-    if not isinstance(shown, int) or isinstance(shown, bool) or not 20 <= shown <= 3600:
-        raise ValueError(f"{short(value)} is no time such as 300 (seconds) or 5m; 20 seconds to an hour are possible")
+    if not isinstance(shown, int) or isinstance(shown, bool) or not 10 <= shown <= 3600:
+        raise ValueError(f"{short(value)} is no time such as 300 (seconds) or 5m; 10 seconds to an hour are possible")
     return shown
 
 

@@ -28,8 +28,8 @@ if TYPE_CHECKING:
 PROGRAM_THERE = f"{PROGRAM}/relay-wizard"
 TRIED = "/root/tried.toml"
 NEW_PORT = 2222
-# The shortest that can be answered; then the timer's own second, and the work of taking back.
-COUNTDOWN, TAKING_BACK = 20, 15
+# Long enough for the logins that each proof tries; then the timer's own second, and the work of taking back.
+COUNTDOWN, TAKING_BACK = 12, 15
 TIMER = "relay-wizard-revert.timer"
 # Somebody's key, whose private half nobody here has.
 LOST_KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIKPq8cBtgkXEAX8mSHlB6MpzbuQY1o1cT4y2n0rQk3Zf lost@laptop"
