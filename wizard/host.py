@@ -17,6 +17,7 @@ import socket
 import stat as stat_module
 import subprocess
 import tempfile
+import threading
 import time
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
@@ -25,7 +26,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from wizard.folders import FolderError, opened
-from wizard.secret import Redactor, Secret
+from wizard.secret import Redactor, Secret, Stream
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -46,6 +47,8 @@ CHILD_ENVIRONMENT = {
 }
 # More output than this of one command is not kept in memory; the run's log file has all of it.
 OUTPUT_LIMIT = 1 << 20
+# Seconds between two looks at what a running command has said, and bytes taken at once.
+COPY_PAUSE, COPY_PIECE = 0.2, 1 << 16
 # No file that the program reads comes near; one that somebody has blown up costs no memory.
 FILE_LIMIT = 16 << 20
 # What `status` is when the program does not exist, as in sh(1), and when it was stopped for taking too long, as in
@@ -311,34 +314,37 @@ class LocalHost(Host):
         timeout: float = 300.0,
         environment: Mapping[str, str] | None = None,
     ) -> Completed:
-        # A file, not a pipe: a child that writes to a pipe dies with its reader, and a package manager must not.
-        path = self.log or Path(os.devnull)
-        with contextlib.ExitStack() as stack:
-            if self.log is None:
-                fd = stack.enter_context(tempfile.TemporaryFile()).fileno()
-            else:
-                fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
-                stack.callback(os.close, fd)
-            os.write(fd, f"\n$ {' '.join(argv)}\n".encode())
-            start = os.fstat(fd).st_size
+        # A file, not a pipe: a child that writes to a pipe dies with its reader, and a package manager must not. Nobody
+        # else can open it: what others may read is the log, into which everything is copied without secrets.
+        folder = self.log.parent if self.log else None
+        with tempfile.TemporaryFile(dir=folder) as output, self._logged(argv, output.fileno()):
+            fd = output.fileno()
             status = _execute(argv, stdin, timeout, CHILD_ENVIRONMENT | dict(environment or {}), fd, fd)
-            text = self._text(fd, start)
-            self._scrub(fd, start)
-            return Completed(tuple(argv), status, text)
+            return Completed(tuple(argv), status, self._text(fd, 0))
+
+    @contextlib.contextmanager
+    def _logged(self, argv: Sequence[str], output: int) -> Iterator[None]:
+        """Copy what comes into the file `output` to the log, while a command runs."""
+        if self.log is None:
+            yield
+            return
+        ended = threading.Event()
+        log = os.open(self.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+        os.write(log, self.redactor.clean(f"\n$ {' '.join(argv)}\n").encode())
+        copier = threading.Thread(target=_copy, args=(output, log, self.redactor.stream(), ended))
+        copier.start()
+        try:
+            yield
+        finally:
+            ended.set()
+            copier.join()
+            os.close(log)
 
     def _text(self, fd: int, start: int) -> str:
         """What was written to `fd` from `start` on: all of it, or its end."""
         size = os.fstat(fd).st_size - start
         data = os.pread(fd, min(size, OUTPUT_LIMIT), start + max(0, size - OUTPUT_LIMIT))
         return self.redactor.clean(data.decode(errors="replace"))
-
-    def _scrub(self, fd: int, start: int) -> None:
-        """Rewrite the log from `start` when a command printed a secret that it was given."""
-        data = os.pread(fd, os.fstat(fd).st_size - start, start)
-        clean = self.redactor.clean(data.decode(errors="surrogateescape")).encode(errors="surrogateescape")
-        if clean != data:
-            os.ftruncate(fd, start)
-            os.write(fd, clean)
 
     def read(self, path: str, *, follow: bool = True) -> bytes | None:
         # Without O_NONBLOCK a pipe that somebody made there would be waited for without end.
@@ -576,6 +582,24 @@ class DryRunHost(LocalHost):
 
     def remove(self, path: str) -> None:
         raise DryRunError(f"refused to remove {path} while only looking")
+
+
+def _copy(output: int, log: int, stream: Stream, ended: threading.Event) -> None:
+    """Copy one file to the end of another while it grows, without secrets; a last time when `ended`."""
+    at, last = 0, False
+    # A disk that is full ends the log, never the command.
+    with contextlib.suppress(OSError):
+        while not last:
+            last = ended.wait(COPY_PAUSE)
+            while data := os.pread(output, COPY_PIECE, at):
+                at += len(data)
+                _write_all(log, stream.feed(data))
+        _write_all(log, stream.end())
+
+
+def _write_all(fd: int, data: bytes) -> None:
+    while data:
+        data = data[os.write(fd, data) :]
 
 
 def _execute(

@@ -48,3 +48,33 @@ class Redactor:
         for known in sorted(self._texts, key=len, reverse=True):
             text = text.replace(known, HIDDEN)
         return text
+
+    def stream(self) -> Stream:
+        """Hide the secrets that are known now in bytes that come piece by piece."""
+        return Stream(tuple(text.encode() for text in sorted(self._texts, key=len, reverse=True)))
+
+
+class Stream:
+    """Bytes on their way, without secrets, also those that are cut in two by the pieces they come in."""
+
+    def __init__(self, secrets: tuple[bytes, ...]) -> None:
+        self._secrets = secrets
+        self._rest = b""
+
+    def feed(self, data: bytes) -> bytes:
+        """Take a piece in; what can be handed on."""
+        data = self._rest + data
+        for secret in self._secrets:
+            data = data.replace(secret, HIDDEN.encode())
+        cut = len(data) - max((_overlap(data, secret) for secret in self._secrets), default=0)
+        self._rest = data[cut:]
+        return data[:cut]
+
+    def end(self) -> bytes:
+        """What was held back."""
+        return self._rest
+
+
+def _overlap(data: bytes, secret: bytes) -> int:
+    """How much of the end of `data` may be the beginning of a secret."""
+    return next((size for size in range(len(secret) - 1, 0, -1) if data.endswith(secret[:size])), 0)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import stat
+import threading
 import time
 from pathlib import Path
 
@@ -43,6 +44,23 @@ def test_what_was_run_is_in_a_private_log_without_secrets(tmp_path: Path) -> Non
     assert "correct horse" not in log.read_text()
     assert "before" in log.read_text()
     assert stat.S_IMODE(log.stat().st_mode) == 0o600
+
+
+def test_the_log_of_a_command_that_still_runs_has_no_secrets_either(tmp_path: Path) -> None:
+    log = tmp_path / "output.log"
+    host = LocalHost(log=log)
+    host.learn(Secret("correct horse battery staple"))
+    script = b"printf 'one correct horse '; sleep 0.5; echo 'battery staple'; echo two; sleep 1.5; echo three"
+    seen = set()
+    command = threading.Thread(target=host.run, args=(["sh"],), kwargs={"stdin": script})
+    command.start()
+    while command.is_alive():
+        seen.add(log.read_text() if log.exists() else "")
+        time.sleep(0.02)
+    assert f"\n$ sh\none {HIDDEN}\ntwo\n" in seen, "it comes while the command runs"
+    assert not any("correct" in text for text in seen)
+    assert log.read_text() == f"\n$ sh\none {HIDDEN}\ntwo\nthree\n"
+    assert [path.name for path in tmp_path.iterdir()] == ["output.log"]
 
 
 def test_crypt_is_the_systems_own() -> None:
