@@ -152,9 +152,10 @@ def event_lines(event: dict[str, Any]) -> Iterator[str]:  # noqa: C901, PLR0912 
 
 def guard_lines(event: dict[str, Any]) -> Iterator[str]:
     """What the operator has to do so that a change of the way in stays."""
-    yield "\nYour way in was changed. Keep this session, and log in once more from a second terminal:"
+    yield "\nYour way in was changed. Keep this session; in a second terminal type:"
     yield f"  {printable(event['command'])}"
-    yield f"This goes on as soon as that login is seen. Without one, all is taken back in {event['seconds_left']} s."
+    yield "It goes on as soon as that login is seen. If none is seen within"
+    yield f"{event['seconds_left']} seconds, everything is put back as it was."
     yield "More time: relay-wizard confirm --extend"
 
 
