@@ -257,7 +257,8 @@ def rescue(folder: Path, wrong: Wrong, *, keep: bool) -> tuple[sqlite3.Connectio
     fresh.replace(folder / DATABASE)
     _sync(folder)
     kept = f" It is kept as {aside}." if aside else ""
-    return sqlite3.connect(folder / DATABASE, timeout=10), folder, f"{said}{kept} Taken over into a new one: {had}."
+    from_where = "Taken over into a new one" if aside else "Made again from what is kept beside it"
+    return sqlite3.connect(folder / DATABASE, timeout=10), folder, f"{said}{kept} {from_where}: {had}."
 
 
 @contextlib.contextmanager

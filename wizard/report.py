@@ -45,7 +45,9 @@ def plan(plans: Sequence[StepPlan]) -> Iterator[str]:
         for planned in entry.operations:
             yield from _planned(entry.step.id, planned)
     total = sum(entry.changes for entry in plans)
-    yield f"\n{_count(total)} in all." + ("" if total else " Everything is as planned.")
+    kept = sum(planned.kept for entry in plans for planned in entry.operations)
+    rest = f" Everything {'else ' if kept else ''}is as planned." if not total else ""
+    yield f"\n{_count(total)} in all.{f' {kept} kept as you have it.' if kept else ''}{rest}"
 
 
 def _planned(step: str, planned: PlannedOperation) -> Iterator[str]:
@@ -60,6 +62,8 @@ def _planned(step: str, planned: PlannedOperation) -> Iterator[str]:
         yield from (f"      {printable(line)}" for line in drift.diff.splitlines())
     if planned.is_drifted:
         yield f"    Put it back: relay-wizard apply {step}    Keep it: relay-wizard keep {names}"
+        if change and any(_is_inverse(drift.diff, change.diff or "") for drift in planned.drift):
+            return
         yield "    To put it back would change:"
     if planned.problem:
         yield f"      cannot be told yet: {printable(planned.problem)}"
@@ -67,6 +71,15 @@ def _planned(step: str, planned: PlannedOperation) -> Iterator[str]:
         yield f"      $ {printable(' '.join(change.command))}"
     if change and change.diff:
         yield from (f"      {printable(line)}" for line in change.diff.splitlines())
+
+
+def _is_inverse(one: str, other: str) -> bool:
+    """Whether one diff takes back just what the other one does."""
+
+    def lines(diff: str, sign: str) -> list[str]:
+        return [line[1:] for line in diff.splitlines()[2:] if line.startswith(sign)]
+
+    return bool(one) and lines(one, "+") == lines(other, "-") and lines(one, "-") == lines(other, "+")
 
 
 def _count(number: int) -> str:
@@ -77,7 +90,7 @@ def conflict_lines(conflict: Conflict) -> Iterator[str]:
     """A file that somebody has changed since, with its versions."""
     yield f"\n{printable(conflict.path)} was changed since relay-wizard wrote it:"
     yield from (f"    {printable(line)}" for line in conflict.since.splitlines())
-    yield "  To put the original back would change:"
+    yield "  To put the original back would make of what is there:"
     yield from (f"    {printable(line)}" for line in conflict.back.splitlines())
 
 

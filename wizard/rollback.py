@@ -78,6 +78,8 @@ class Conflict:
     @property
     def back(self) -> str:
         """What putting the original back would do to what is there."""
+        if self.original.kind == "absent":
+            return f"{self.path}: removed, as it was not there before\n"
         now = None if self.now.kind == "absent" else self.now.content
         return difference(self.path, now, self.original, self.now)
 
@@ -266,8 +268,9 @@ def _take_back(store: Store, undo: _Undo, change: Done, emit: Callable[[dict[str
     elif not kept:
         store.settle(change.id, BACK)
         taken.undone += 1
-    taken.conflicts += conflicts
-    taken.kept += kept
+    # Several changes of one file have one conflict.
+    taken.conflicts += [word for word in conflicts if word not in taken.conflicts]
+    taken.kept += [word for word in kept if word not in taken.kept]
     if word := change.record.get("kept"):
         taken.kept.append(str(word))
     emit(
@@ -295,7 +298,10 @@ def _undo(undo: _Undo, change: Done) -> tuple[list[str], list[str]]:
         elif path in undo.kept:
             kept.append(f"{path} stays as you have it")
         else:
-            conflicts.append(f"{path} was changed by somebody else since; it is left as it is")
+            conflicts.append(
+                f"{path} was changed by somebody else since; it is left as it is. "
+                f"To be asked about it: relay-wizard rollback {change.step}   on a terminal, without --yes"
+            )
     complaints = _run(undo.host, change.record.get("undo_edit", [])) if edited else []
     complaints += _run(undo.host, change.record.get("undo", []))
     # A rollback that was killed may have run them: what is gone cannot be removed again.
