@@ -8,8 +8,8 @@ from typing import Any, NoReturn
 
 import pytest
 
-# These suites are about real processes; each has its own rules.
-REAL = ("tests/lab/", "tests/terminal/")
+# These suites are about real processes and sockets (of loopback); each has its own rules.
+REAL = ("tests/lab/", "tests/terminal/", "tests/outside/")
 
 
 class TouchedTheMachine(BaseException):

@@ -6,10 +6,16 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
+from wizard.printable import printable
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from wizard.host import Host
+
+
+# More is for the log, not for somebody who wants to know what is wrong.
+MOST_LINES = 100
 
 
 class Status(StrEnum):
@@ -35,7 +41,7 @@ class Finding:
     Attributes:
         status: how it came out.
         asked: who was asked what: "ns1.provider.example, PTR of 192.0.2.10".
-        got: what came back, outside text already made printable.
+        got: what came back.
         want: what would have been right.
         do: the next thing for the operator to do; empty when all is well.
     """
@@ -45,6 +51,12 @@ class Finding:
     got: str
     want: str
     do: str = ""
+
+    def __post_init__(self) -> None:
+        # Outside text comes in by many ways; here all of them meet, before any screen, file or terminal.
+        for name in ("asked", "got", "want", "do"):
+            lines = getattr(self, name).split("\n")
+            object.__setattr__(self, name, "\n".join(printable(line) for line in lines[:MOST_LINES]))
 
     @property
     def ok(self) -> bool:

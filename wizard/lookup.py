@@ -26,6 +26,8 @@ TRIES = 2
 MOST_SERVERS = 13
 MOST_ADDRESSES = 2
 LONGEST_CHAIN = 8
+# Seconds that all answers of one server together may take. One that lets each question wait would hold up hundreds.
+PATIENCE_IN_ALL = 30.0
 SILENT = frozenset({"TIMEOUT", "UNREACHABLE"})
 
 
@@ -89,6 +91,7 @@ class World:
         self._lock = threading.Lock()
         self._kept: dict[tuple[str, ...], _Once] = {}
         self._silent: set[str] = set()
+        self._waited: dict[str, float] = {}
 
     def ask(self, server: str, name: str, rdtype: str) -> DnsReply:
         """One server's answer. A server that was silent once is not asked again."""
@@ -100,7 +103,12 @@ class World:
         for _ in range(TRIES):
             if server in self._silent:
                 return reply
+            began = self.host.monotonic()
             reply = self.host.query(server, name or ".", rdtype, timeout=PATIENCE)
+            with self._lock:
+                self._waited[server] = self._waited.get(server, 0.0) + self.host.monotonic() - began
+                if self._waited[server] > PATIENCE_IN_ALL:
+                    self._silent.add(server)
             if reply.rcode not in SILENT:
                 return reply
         self._silent.add(server)

@@ -7,6 +7,8 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from wizard.printable import printable
+
 if TYPE_CHECKING:
     from wizard.host import Host
 
@@ -29,10 +31,8 @@ class OperationFailed(Exception):  # noqa: N818 - it says what happened
     """
 
     def __init__(self, asked: str, got: str, do: str) -> None:
-        super().__init__(f"{asked}: {got}")
-        self.asked = asked
-        self.got = got
-        self.do = advice(got, do)
+        self.asked, self.got, self.do = printable(asked), printable(got), advice(got, do)
+        super().__init__(f"{self.asked}: {self.got}")
 
 
 @dataclass(frozen=True)

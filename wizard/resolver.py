@@ -13,7 +13,8 @@ import dns.rdtypes.ANY.TXT
 
 from wizard.host import DnsRecord, DnsReply
 
-# An answer larger than this is no mail record; it is cut, so that a hostile server costs no memory.
+# An answer larger than this is no mail record; it is cut, so that a hostile server costs no memory. By TCP one message
+# has 64 KiB at most.
 MOST_RECORDS = 200
 LONGEST_TEXT = 8192
 
@@ -23,11 +24,19 @@ def query(server: str, name: str, rdtype: str, timeout: float) -> DnsReply:
     try:
         question = dns.message.make_query(dns.name.from_text(name), rdtype, use_edns=True, want_dnssec=False)
         question.flags |= dns.flags.AD
-        reply, _ = dns.query.udp_with_fallback(question, server, timeout=timeout)
+        # A packet that is no answer to this question may come from anybody; the right one may still come after it.
+        reply, _ = dns.query.udp_with_fallback(
+            question, server, timeout=timeout, ignore_unexpected=True, ignore_errors=True
+        )
+        return judged(reply)
     except dns.exception.Timeout:
         return DnsReply("TIMEOUT")
-    except (OSError, EOFError, ValueError, dns.exception.DNSException):
+    except Exception:  # noqa: BLE001 - what a hostile packet makes of a parser is no answer, whatever it is called
         return DnsReply("UNREACHABLE")
+
+
+def judged(reply: dns.message.Message) -> DnsReply:
+    """A message of the wire in our own form, cut to what is worth reading."""
     return DnsReply(
         rcode=dns.rcode.to_text(reply.rcode()),
         records=_records(reply.answer),

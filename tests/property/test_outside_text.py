@@ -9,8 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from wizard.answers import AnswersError, as_tables, as_toml, load, parse, validate
+from wizard.check import failed
 from wizard.lines import take_back
-from wizard.printable import printable
+from wizard.operation import OperationFailed
+from wizard.printable import invisible, printable
 from wizard.secret import HIDDEN, Redactor, Secret
 
 KEYS = (
@@ -89,3 +91,17 @@ def test_taking_our_lines_back_keeps_everybody_elses(before: list[str], ours: li
 
     left = take_back(file(before), file([*before, *ours]), file([*before, *ours, *theirs]))
     assert (left or b"").decode().splitlines() == [*before, *theirs]
+
+
+OUTSIDE = st.text(max_size=80) | st.sampled_from(
+    ["\x1b[2J\x1b]0;owned\x07", "\x9b2J", "a\rb", "\u202egpj.exe", "a\x00b", "\ufeff", "\x7f", "é\u034f", "x" * 9000]
+)
+
+
+@given(OUTSIDE, OUTSIDE)
+def test_no_finding_and_no_failure_moves_a_cursor(asked: str, got: str) -> None:
+    finding = failed(asked, got, asked, got)
+    failure = OperationFailed(asked, got, "do")
+    for text in (finding.asked, finding.got, finding.want, finding.do, failure.asked, failure.got, str(failure)):
+        assert not any(invisible(character) and character != "\n" for character in text)
+        assert len(text) < 100_000

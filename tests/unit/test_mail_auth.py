@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import time
 
 import dkim
 import pytest
@@ -134,3 +135,18 @@ def test_a_broken_signature_is_survived(header: bytes) -> None:
     found = verify(header + MESSAGE, Zone())
     assert len(found) == 1
     assert not found[0].valid
+
+
+def test_a_key_as_long_as_a_record_may_be_costs_no_minutes(key: tuple[bytes, str]) -> None:
+    # An RSA key of 50000 bits with an exponent of the same length: each signature would take pow() minutes.
+    number = (1 << 50_000) - 1
+
+    def wrapped(tag: int, data: bytes) -> bytes:
+        return bytes([tag, 0x82]) + len(data).to_bytes(2, "big") + data
+
+    integer = wrapped(2, number.to_bytes(6251, "big"))
+    huge = base64.b64encode(wrapped(0x30, integer + integer)).decode()
+    began = time.monotonic()
+    (found,) = verify(signed(key), zone((key[0], huge)))
+    assert not found.valid
+    assert time.monotonic() - began < 2

@@ -12,8 +12,10 @@ import json
 import secrets
 from contextlib import closing
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
+from wizard.checks.wire import Wire
 from wizard.printable import printable
 
 if TYPE_CHECKING:
@@ -31,6 +33,7 @@ NETWORK = "127.0.83"
 LANES = 32
 # Mail goes through in well under a second, unless a milter is slow or Postfix busy.
 PATIENCE = 20.0
+LONGEST_TALK = 10.0
 QUEUES = ("maildrop", "hold", "incoming", "active", "deferred")
 LONGEST = 1 << 20
 # What a good receiver offers, so that Postfix sends the message as it is.
@@ -79,7 +82,7 @@ def catch(host: Host, send: Callable[[str], str], *, patience: float = PATIENCE)
             except OSError:
                 break
             with closing(connection):
-                found = _receive(connection, recipient)
+                found = _receive(Wire(host, connection, LONGEST_TALK), recipient)
             if found:
                 return found
     reason = take_back(host, recipient)
@@ -116,30 +119,32 @@ def _listen(host: Host) -> tuple[socket.socket, str]:
     raise NotCaughtError(f"nothing can listen on {NETWORK}.1 to .{LANES}, port {PORT}: {reason}")
 
 
-def _receive(connection: socket.socket, recipient: str) -> Caught | None:
-    """Play the receiving server once; an older test message that waited in the queue is taken and forgotten."""
-    connection.settimeout(10.0)
+def _receive(wire: Wire, recipient: str) -> Caught | None:
+    """Play the receiving server once; an older test message that waited in the queue is taken and forgotten.
+
+    Anybody on this machine may come in Postfix's place: the whole talk has one time, however many lines it has.
+    """
+    say = wire.connection.sendall
     wanted, sender = False, ""
     found: Caught | None = None
     try:
-        connection.sendall(b"220 catch.relay-wizard-test.invalid ESMTP\r\n")
-        with connection.makefile("rb") as lines:
-            for line in iter(lambda: lines.readline(LONGEST), b""):
-                command = line.strip().upper()
-                if command.startswith(b"EHLO"):
-                    connection.sendall(OFFER)
-                    continue
-                if command.startswith(b"DATA"):
-                    connection.sendall(b"354 go on\r\n")
-                    message = _data(iter(lambda: lines.readline(LONGEST), b""))
-                    found = Caught(sender, message) if wanted else found
-                elif command.startswith(b"MAIL FROM:"):
-                    sender, wanted = line.partition(b"<")[2].partition(b">")[0].decode(errors="replace"), False
-                elif command.startswith(b"RCPT TO:"):
-                    wanted |= recipient.encode().upper() in command
-                connection.sendall(b"221 bye\r\n" if command == b"QUIT" else b"250 ok\r\n")
-                if command == b"QUIT":
-                    break
+        say(b"220 catch.relay-wizard-test.invalid ESMTP\r\n")
+        for line in iter(wire.line, b""):
+            command = line.strip().upper()
+            if command.startswith(b"EHLO"):
+                say(OFFER)
+                continue
+            if command.startswith(b"DATA"):
+                say(b"354 go on\r\n")
+                message = _data(iter(partial(wire.line, LONGEST), b""))
+                found = Caught(sender, message) if wanted else found
+            elif command.startswith(b"MAIL FROM:"):
+                sender, wanted = line.partition(b"<")[2].partition(b">")[0].decode(errors="replace"), False
+            elif command.startswith(b"RCPT TO:"):
+                wanted |= recipient.encode().upper() in command
+            say(b"221 bye\r\n" if command == b"QUIT" else b"250 ok\r\n")
+            if command == b"QUIT":
+                break
     except OSError:
         # Postfix hung up in the middle; it will come again while we listen.
         return found

@@ -7,10 +7,9 @@ from contextlib import closing
 from typing import TYPE_CHECKING
 
 from wizard.check import Finding, failed, passed
+from wizard.checks.wire import Wire
 
 if TYPE_CHECKING:
-    import socket
-
     from wizard.host import Host
 
 # The protocol of Sendmail 8.14, which Postfix speaks by default (milter_protocol = 6).
@@ -38,7 +37,7 @@ def answers(host: Host, *, address: str, port: int, service: str, mend: str) -> 
     do = f"Run: relay-wizard apply {mend}   and see: journalctl -u {service} -n 20"
     try:
         with closing(host.connect(address, port, timeout=TIMEOUT)) as connection:
-            version = _negotiate(connection)
+            version = _negotiate(Wire(host, connection, TIMEOUT))
     except (OSError, EOFError) as error:
         return failed(asked, f"no answer: {error}", want, do)
     if 2 <= version <= VERSION:
@@ -46,22 +45,12 @@ def answers(host: Host, *, address: str, port: int, service: str, mend: str) -> 
     return failed(asked, "something that is no milter answers there", want, do)
 
 
-def _negotiate(connection: socket.socket) -> int:
+def _negotiate(wire: Wire) -> int:
     """Send an option packet and read the one that answers it; the version in it, 0 when it is none."""
     packet = NEGOTIATE + struct.pack(">III", VERSION, ACTIONS, STEPS)
-    connection.sendall(struct.pack(">I", len(packet)) + packet)
-    (length,) = struct.unpack(">I", _read(connection, 4))
+    wire.send(struct.pack(">I", len(packet)) + packet)
+    (length,) = struct.unpack(">I", wire.exactly(4))
     if not 13 <= length <= LONGEST:
         return 0
-    reply = _read(connection, length)
+    reply = wire.exactly(length)
     return int(struct.unpack(">I", reply[1:5])[0]) if reply[:1] == NEGOTIATE else 0
-
-
-def _read(connection: socket.socket, count: int) -> bytes:
-    data = b""
-    while len(data) < count:
-        more = connection.recv(count - len(data))
-        if not more:
-            raise EOFError("it hung up")
-        data += more
-    return data

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from wizard.check import Finding, failed, passed, skipped, warned
+from wizard.checks.wire import Wire
 from wizard.fact import is_public
 from wizard.printable import printable
 
@@ -123,8 +124,7 @@ def probe(host: Host, target: str, source: str) -> Probe:
 
     try:
         with host.connect(target, 25, timeout=BANNER_SECONDS, source=source) as connection:
-            connection.settimeout(BANNER_SECONDS)
-            line = connection.recv(512).split(b"\r\n")[0].decode(errors="replace")
+            line = Wire(host, connection, BANNER_SECONDS).line().decode(errors="replace").rstrip("\r\n")
     except socket.gaierror:
         return Probe(target, "unknown name", "its name could not be resolved")
     except TimeoutError:
@@ -133,7 +133,7 @@ def probe(host: Host, target: str, source: str) -> Probe:
         return Probe(target, "refused", (error.strerror or str(error)).lower())
     if not line:
         return Probe(target, "refused", "it hung up without a word")
-    return Probe(target, "open" if re.match(r"[245]\d\d", line) else "refused", printable(line, 120))
+    return Probe(target, "open" if re.match(r"[245][0-9]{2}", line) else "refused", printable(line, 120))
 
 
 def probe_all(host: Host, targets: Sequence[str], source: str) -> tuple[Probe, ...]:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from wizard.check import Finding, failed, passed, skipped, warned
+from wizard.checks.wire import EndlessError, Wire
 from wizard.printable import printable
 
 if TYPE_CHECKING:
@@ -29,8 +30,8 @@ FOREIGN = "somebody@example.net"
 NOBODY = "relay-wizard-no-such-mailbox"
 # Longer than the nine seconds in which Postfix waits for an answer about an address, shorter than a check may take.
 TIMEOUT = 20.0
-# RFC 5321, section 4.5.3.1.5 allows 512 octets; a server that sends more without a line end is no mail server.
-LONGEST_LINE = 8192
+# More lines than this in one reply are no reply.
+MOST_LINES = 100
 MEND = "Run: relay-wizard apply postfix"
 
 
@@ -59,30 +60,33 @@ class Reply:
 class Dialogue:
     """One SMTP connection, spoken line by line, so that also what no mail library would send can be sent."""
 
-    def __init__(self, connection: socket.socket) -> None:
-        self._connection = connection
-        self._buffer = b""
+    def __init__(self, host: Host, connection: socket.socket, timeout: float) -> None:
+        """Speak over `connection`; every reply has to be there whole after `timeout` seconds."""
+        self._host = host
+        self._timeout = timeout
+        self._wire = Wire(host, connection, timeout)
         self.greeting = Reply(0, ())
 
     def close(self) -> None:
         """Hang up."""
-        self._connection.close()
+        self._wire.connection.close()
 
     def read(self) -> Reply:
         """Read one reply, all its lines."""
         lines: list[str] = []
-        while True:
+        while len(lines) < MOST_LINES:
             line = self._line()
-            if not re.match(r"^\d{3}([ -]|$)", line):
+            if not re.match(r"^[0-9]{3}([ -]|$)", line):
                 raise SmtpError(f"no SMTP reply: {printable(line, 200)}")
             lines.append(line[4:])
             if line[3:4] != "-":
                 return Reply(int(line[:3]), tuple(lines))
+        raise SmtpError(f"a reply without end, such as: {printable(lines[-1], 100)}")
 
     def say(self, line: str) -> Reply:
         """Send one command and read its reply."""
         try:
-            self._connection.sendall(f"{line}\r\n".encode())
+            self._wire.send(f"{line}\r\n".encode())
         except OSError as error:
             raise SmtpError(f"the connection broke: {error}") from error
         return self.read()
@@ -97,21 +101,23 @@ class Dialogue:
     def wrap(self, context: ssl.SSLContext, name: str) -> None:
         """Speak TLS from here on."""
         try:
-            self._connection = context.wrap_socket(self._connection, server_hostname=name)
+            self._wire.connection.settimeout(self._timeout)
+            # What came before the encryption could be anybody's; it is forgotten with the old wire.
+            encrypted = context.wrap_socket(self._wire.connection, server_hostname=name)
         except OSError as error:
             raise SmtpError(f"no TLS: {error}") from error
-        self._buffer = b""
+        self._wire = Wire(self._host, encrypted, self._timeout)
 
     @property
     def tls_version(self) -> str:
         """What is spoken, such as TLSv1.3; '' when nothing is encrypted."""
-        version = getattr(self._connection, "version", None)
+        version = getattr(self._wire.connection, "version", None)
         return (version() or "") if version else ""
 
     @property
     def certificate(self) -> bytes:
         """The server's certificate (DER), b'' when nothing is encrypted."""
-        get = getattr(self._connection, "getpeercert", None)
+        get = getattr(self._wire.connection, "getpeercert", None)
         return (get(binary_form=True) or b"") if get else b""
 
     def login(self, user: str, secret: Secret) -> Reply:
@@ -127,18 +133,15 @@ class Dialogue:
         return self.say(f"RCPT TO:<{recipient}>") if reply.ok else reply
 
     def _line(self) -> str:
-        while b"\n" not in self._buffer:
-            try:
-                data = self._connection.recv(4096)
-            except OSError as error:
-                raise SmtpError(f"no answer: {error}") from error
-            if not data:
-                raise SmtpError("the server hung up")
-            self._buffer += data
-            if len(self._buffer) > LONGEST_LINE * 8:
-                raise SmtpError("a reply without end")
-        line, _, self._buffer = self._buffer.partition(b"\n")
-        return line.decode(errors="replace").rstrip("\r")
+        try:
+            line = self._wire.line()
+        except EndlessError as error:
+            raise SmtpError(f"a reply without end: {error}") from error
+        except OSError as error:
+            raise SmtpError(f"no answer: {error}") from error
+        if not line.endswith(b"\n"):
+            raise SmtpError("the server hung up")
+        return line.decode(errors="replace").rstrip("\r\n")
 
 
 @contextmanager
@@ -154,7 +157,7 @@ def dialogue(
         name: how to introduce oneself, and whom TLS is told to expect.
         source: the own address to speak from, '' for any.
         tls: implicit TLS. The certificate is not judged here: what it is worth is a question of its own.
-        timeout: seconds to wait for each answer.
+        timeout: seconds until each answer has to be there, all of it.
 
     Raises:
         SmtpError: when there is no connection or no SMTP.
@@ -163,7 +166,7 @@ def dialogue(
         connection = host.connect(address, port, timeout=timeout, source=source)
     except OSError as error:
         raise SmtpError(f"no connection: {error}") from error
-    with closing(Dialogue(connection)) as speak:
+    with closing(Dialogue(host, connection, timeout)) as speak:
         if tls:
             speak.wrap(unjudged(), name)
         speak.greeting = speak.read()

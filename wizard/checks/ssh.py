@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from wizard.check import Finding, failed, passed, skipped, warned
+from wizard.checks.wire import Wire
 from wizard.operations import ssh
 from wizard.operations.users import MAIL_GROUP
 from wizard.printable import printable
@@ -78,7 +79,7 @@ def banner(context: Context, port: int, host: Host) -> Finding:
     while True:
         try:
             with host.connect(address, port, timeout=5.0) as connection:
-                line = connection.recv(256).split(b"\n")[0].decode(errors="replace").strip()
+                line = Wire(host, connection, 5.0).line().decode(errors="replace").strip()
             break
         except OSError as error:
             if host.monotonic() >= until:
