@@ -145,14 +145,16 @@ class MailTestScreen(SubScreen):
         width = max(40, self.size.width - 4)
         found = explain(text)
         lines: list[str] = []
+        doubted: list[str] = []
         for result in found:
             domain = f" for {result.domain}" if result.domain else ""
-            lines += wrapped(
-                f"{result.method}={result.result}{domain}: {result.meaning or 'no explanation'}", width, "", "  "
-            )
+            said = f"{result.method}={result.result}{domain}: {result.doubt or result.meaning or 'no explanation'}"
+            (doubted if result.doubt else lines).extend(wrapped(said, width, "", "  "))
         if not found:
             lines = ["There is no Authentication-Results header in that. Show the message's source (Gmail: “Show",
                      "original”; Outlook: “View message source”) and paste it from the top."]  # fmt: skip
         else:
-            lines.insert(0, f"What {found[0].judge or 'the receiver'} says:")
+            judge = next((result.judge for result in found if not result.doubt), "")
+            lines.insert(0, f"What {judge or 'the receiver'} says:")
+            lines += ["", "Not to be believed:", *doubted] if doubted else []
         self.query_one("#test-results", Static).update(Content("\n".join(lines)))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -64,6 +66,68 @@ def test_quoted_and_replied_headers_are_found() -> None:
 
 def test_the_body_of_another_field_is_not_read() -> None:
     assert fields("Subject: Authentication-Results: mx.example; spf=pass\n spf=fail\n") == ()
+
+
+RECEIVED = "Received: from mail.brightmail.example by mx.google.com; Mon, 23 Nov 2026 12:00:00 +0000\n"
+REAL = "Authentication-Results: mx.google.com; spf=fail smtp.mailfrom=a@b.example; dmarc=fail header.from=b.example\n"
+
+
+def believed(text: str) -> list[tuple[str, str]]:
+    return [(result.method, result.result) for result in explain(text) if not result.doubt]
+
+
+@pytest.mark.parametrize(
+    "forged",
+    [
+        # In the name of somebody else; in the receiver's, below its mark and right below its field.
+        f"{REAL}Authentication-Results: mx.gmail.example; spf=pass; dmarc=pass\n",
+        f"{REAL}{RECEIVED}Authentication-Results: mx.google.com; spf=pass; dmarc=pass; dkim=pass\n",
+        f"{REAL}Authentication-Results: mx.google.com; spf=pass; dmarc=pass\n",
+        f"{REAL}Authentication-Results: MX.GOOGLE.COM; spf=pass; dmarc=pass\n",
+        f"{REAL}Authentication-Results: mx.g\u043e\u043egle.com; spf=pass; dmarc=pass\n",
+        # Words of those who passed it on, which only a seal could prove, above and below.
+        f"ARC-Authentication-Results: i=1; mx.evil.example; spf=pass; dmarc=pass\n{REAL}",
+        f"X-Original-Authentication-Results: mx.evil.example; spf=pass; dmarc=pass\n{REAL}",
+        f"{REAL}Authentication-Results-Original: mx.evil.example; spf=pass; dmarc=pass\n",
+        # In a comment, in quotes, in an encoded word, in a folded line of another field, in the message itself.
+        REAL.replace("; spf", " (x; spf=pass; dmarc=pass); spf"),
+        REAL.replace("spf=fail", 'spf=fail reason="x; spf=pass; dmarc=pass"'),
+        REAL.replace("spf=fail", r'spf=fail reason="x\"; spf=pass; dmarc=pass; \""'),
+        f"{REAL}Authentication-Results: =?utf-8?q?mx.google.com=3B_spf=3Dpass?=; dmarc=pass\n",
+        f"{REAL}Subject: hello\n Authentication-Results: mx.google.com; spf=pass; dmarc=pass\n",
+        f"{REAL}Subject: hello\u2028Authentication-Results: mx.google.com; spf=pass; dmarc=pass\n",
+        f"{REAL}Subject: hello\n\nAuthentication-Results: mx.google.com; spf=pass; dmarc=pass\n",
+        f"{REAL}Subject: hello\r\n\r\nAuthentication-Results: mx.google.com; spf=pass; dmarc=pass\n",
+    ],
+)
+def test_a_forged_pass_is_not_believed(forged: str) -> None:
+    assert believed(f"Delivered-To: a@google.example\n{forged}") == [("spf", "fail"), ("dmarc", "fail")]
+
+
+def test_a_domain_in_the_reason_is_not_the_domain() -> None:
+    told = said(
+        r'Authentication-Results: mx.example; dkim=pass reason="a \" header.d=bank.example" header.d=evil.example'
+    )
+    assert told == [("mx.example", "dkim", "pass", "evil.example")]
+
+
+def test_what_the_receiver_says_in_several_fields_is_believed_once() -> None:
+    text = (
+        "ARC-Authentication-Results: i=1; mx.google.com; dkim=pass header.d=a.example; spf=pass\n"
+        f"{RECEIVED}"
+        "Authentication-Results: mx.google.com; dkim=pass header.d=a.example; spf=pass\n"
+        "Authentication-Results: mx.google.com; dkim=fail header.d=b.example\n"
+    )
+    assert believed(text) == [("dkim", "pass"), ("spf", "pass"), ("dkim", "fail")]
+
+
+@pytest.mark.parametrize(
+    "word", ["a", "a.", "a-", "a.a ", "(", '"', "\\", ";", "=", " ", "a=", "a.b=", "i=1", "\n ", "> "]
+)
+def test_no_paste_holds_the_screen(word: str) -> None:
+    began = time.monotonic()
+    explain(f"Authentication-Results: mx.example; spf=pass {word * LONGEST}")
+    assert time.monotonic() - began < 2
 
 
 def test_every_meaning_is_a_plain_sentence_without_an_end() -> None:

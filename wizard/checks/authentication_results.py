@@ -1,20 +1,28 @@
 """Authentication-Results explained: what a receiver wrote about a message, in words (RFC 8601).
 
-For pasted headers of a reply or a delivered test message: any text may come in, nothing in it is trusted or executed.
+For pasted headers of a reply or a delivered test message: any text may come in, and everybody on the way can have
+written a field that says "pass". Only the receiver's own words count: those of the topmost field, which is the last one
+that was added (RFC 8601, sections 4.1 and 7.1).
 """
 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from wizard.printable import printable
 
 # A pasted message may be large; what stands in a header is not.
 LONGEST = 65536
-FIELD = re.compile(r"(?i)^[ >|]*(?:ARC-|X-[a-z-]*)?Authentication-Results(?:-Original)?:")
+FIELD = re.compile(r"(?i)^[ >|]*((?:ARC-|X-[a-z-]*)?Authentication-Results(?:-Original)?):")
+HEADER = re.compile(r"^[ >|]*([!-9;-~]+):")
 RESULT = re.compile(r"(?i)^\s*([a-z][a-z0-9-]*)\s*(?:/\s*\d+\s*)?=\s*([a-z]+)\s*(.*)$", re.DOTALL)
-PROPERTY = re.compile(r"(?i)([a-z][a-z0-9-]*\.[a-z][a-z0-9_-]*)\s*=\s*([^\s]+)")
+# The look behind keeps the search from starting anew inside of each word: a word of 64 KiB would take minutes.
+PROPERTY = re.compile(r"(?i)(?<![a-z0-9-])([a-z][a-z0-9-]*\.[a-z][a-z0-9_-]*)\s*=\s*([^\s]+)")
+
+# Words of the receiver, into which a sender may have talked.
+REASON = re.compile(r'(?i)\breason\s*=\s*"[^"]*"')
+QUOTING = frozenset('"\\();')
 
 MEANINGS = {
     ("spf", "pass"): "the sending address is one that the domain names in its SPF record",
@@ -62,6 +70,7 @@ class Result:
         result: "pass", "fail" …
         domain: the domain that was judged, '' when it is not said.
         meaning: what that means, in a sentence.
+        doubt: why it is not to be believed; '' for the receiver's own words.
     """
 
     judge: str
@@ -69,57 +78,116 @@ class Result:
     result: str
     domain: str
     meaning: str
+    doubt: str = ""
+
+
+@dataclass(frozen=True)
+class Field:
+    """One field: its name in lower case, its body on one line, and how many Received fields stand above it."""
+
+    name: str
+    body: str
+    hops: int
 
 
 def explain(text: str) -> tuple[Result, ...]:
-    """Find every Authentication-Results field in a pasted text, and say what it means.
+    """Find every Authentication-Results field in a pasted header, say what it means, and what of it can be believed.
 
     Args:
-        text: a header, several, or a whole message.
+        text: a header, several, or a whole message; its body is left alone.
     """
-    return tuple(result for field in fields(text) for result in parse(field))
+    found = fields(text)
+    receiver = next((field for field in found if field.name == "authentication-results"), None) or next(
+        iter(found), None
+    )
+    told: list[Result] = []
+    for field in found:
+        for result in parse(field.body):
+            doubted = replace(result, doubt=_doubt(result, field, receiver, told))
+            told += [] if doubted in told else [doubted]
+    return tuple(told)
 
 
-def fields(text: str) -> tuple[str, ...]:
-    """The bodies of the Authentication-Results fields, their continuation lines joined (RFC 5322, section 2.2.3)."""
-    found: list[str] = []
-    inside = False
-    for line in text[:LONGEST].splitlines():
-        match = FIELD.match(line)
+def _doubt(result: Result, field: Field, receiver: Field | None, told: list[Result]) -> str:
+    judge = _judge(receiver.body) if receiver else ""
+    if result.judge != judge:
+        return f"it is not {judge or 'the receiver'} who says so, and anybody on the way could have written it"
+    if receiver and field.hops > receiver.hops:
+        return "it stands below the mark of another server, so it was there before the receiver had the message"
+    earlier = [one for one in told if (one.judge, one.method) == (judge, result.method) and not one.doubt]
+    if result.method in SAID_ONCE and any(one.result != result.result for one in earlier):
+        return f"the receiver says {earlier[0].result} above; the sender could have written this one"
+    return ""
+
+
+def fields(text: str) -> tuple[Field, ...]:
+    """The Authentication-Results fields, their continuation lines joined (RFC 5322, section 2.2.3)."""
+    found: list[Field] = []
+    inside, begun, hops = False, False, 0
+    for line in text[:LONGEST].split("\n"):
+        # A line that begins with a blank goes on with the field above it, whatever it looks like.
+        folded = begun and line[:1].isspace()
+        match, header = (None, None) if folded else (FIELD.match(line), HEADER.match(line))
         if match:
-            found.append(line[match.end() :])
+            found.append(Field(match[1].lower(), line[match.end() :].strip(), hops))
         elif inside and line[:1].isspace() and line.strip():
-            found[-1] += f" {line.strip()}"
+            found[-1] = replace(found[-1], body=f"{found[-1].body} {line.strip()}")
+        elif begun and not line.strip(" >|\r\t"):
+            # Below the blank line stands what the sender wrote.
+            break
+        elif header:
+            hops += header[1].lower() == "received"
+        begun = begun or bool(header)
         inside = bool(match) or (inside and line[:1].isspace() and bool(line.strip()))
     return tuple(found)
 
 
 def parse(body: str) -> tuple[Result, ...]:
     """Read one field: "mx.example; spf=pass smtp.mailfrom=a@b.example; dkim=fail header.d=b.example"."""
-    parts = [part.strip() for part in _split(_without_comments(body))]
-    # ARC puts an instance before the judge.
-    if parts and re.match(r"(?i)^i\s*=\s*\d+$", parts[0]):
-        parts = parts[1:]
-    # Microsoft leaves the judge out.
-    judge = "" if not parts or RESULT.match(parts[0]) else parts.pop(0).split()[0] if parts[0] else parts.pop(0)
+    judge, parts = _parts(body)
     found = []
     for part in parts:
         match = RESULT.match(part)
         if match:
             method, result = match[1].lower(), match[2].lower()
             meaning = MEANINGS.get((method, result), "")
-            found.append(Result(printable(judge, 255), method, result, _domain(method, match[3]), meaning))
+            found.append(Result(judge, method, result, _domain(method, match[3]), meaning))
     return tuple(found)
 
 
+def _judge(body: str) -> str:
+    return _parts(body)[0]
+
+
+def _parts(body: str) -> tuple[str, list[str]]:
+    """Who says it, and what."""
+    parts = [part.strip() for part in _split(_without_comments(body))]
+    # ARC puts an instance before the judge.
+    if parts and re.match(r"(?i)^i\s*=\s*\d+$", parts[0]):
+        parts = parts[1:]
+    # Microsoft leaves the judge out.
+    if not parts or RESULT.match(parts[0]):
+        return "", parts
+    return _plain(next(iter(parts[0].split()), "")), parts[1:]
+
+
+def _plain(text: str) -> str:
+    """A name as letters that cannot be taken for others: what is not ASCII is spelt out."""
+    return printable(text.encode("ascii", "backslashreplace").decode(), 255)
+
+
 def _domain(method: str, rest: str) -> str:
-    properties = {name.lower(): value.strip('"') for name, value in PROPERTY.findall(rest)}
+    properties: dict[str, str] = {}
+    for name, value in PROPERTY.findall(REASON.sub("", rest)):
+        properties.setdefault(name.lower(), value.strip('"'))
     for name in PREFERRED.get(method, ()):
         if name in properties:
-            return printable(properties[name].rpartition("@")[2].lower(), 255)
+            return _plain(properties[name].rpartition("@")[2].lower())
     return ""
 
 
+# A message has one envelope sender and one author, but many signatures.
+SAID_ONCE = frozenset({"spf", "dmarc"})
 PREFERRED = {
     "spf": ("smtp.mailfrom", "smtp.mfrom", "smtp.helo"),
     "dkim": ("header.d", "header.i"),
@@ -135,6 +203,8 @@ def _without_comments(body: str) -> str:
     for character in body:
         if escaped:
             escaped = False
+            # It stands for itself, and must not be read as the end of anything later on.
+            character = "'" if character in QUOTING else character  # noqa: PLW2901
         elif character == "\\":
             escaped = True
             continue
