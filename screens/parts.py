@@ -72,6 +72,8 @@ class PlanPart(Vertical):
     def _rows(plan: StepPlan) -> Iterator[Row]:
         for number, entry in enumerate(plan.operations):
             text = printable(entry.change.summary if entry.change else entry.operation.summary)
+            if entry.kept:
+                text += ": kept as you have it"
             yield Row(f"{'+' if entry.changes else '='} {text}", str(number), "" if entry.changes else "dim")
 
     @property
@@ -85,6 +87,10 @@ def operation_text(entry: PlannedOperation) -> str:
     """All that can be shown of an operation: command, difference, what is left behind."""
     change = entry.change
     lines = [change.summary if change else entry.operation.summary, ""]
+    if entry.kept:
+        lines += ["Kept as you have it: apply leaves it alone.", ""]
+    for drift in entry.drift:
+        lines += [drift.told, *(f"  {line}" for line in drift.diff.splitlines()), ""]
     if entry.problem:
         lines += ["What it would change cannot be told yet:", entry.problem]
     elif change is None:

@@ -266,11 +266,13 @@ def alone(folder: Path) -> Iterator[None]:
     """Be the only one that puts the database right; others wait until it is done.
 
     Raises:
-        Busy: when a run is going on.
+        Busy: when a run is going on, or waits with the database open.
     """
+    runs = sorted(folder.glob("runs/*/alive"))
     with contextlib.ExitStack() as stack:
-        for name, how in (("rescue", fcntl.LOCK_EX), ("lock", fcntl.LOCK_EX | fcntl.LOCK_NB)):
-            fd = os.open(folder / name, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        for path in (folder / "rescue", folder / "lock", *runs):
+            how = fcntl.LOCK_EX | (0 if path.name == "rescue" else fcntl.LOCK_NB)
+            fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
             stack.callback(os.close, fd)
             try:
                 fcntl.flock(fd, how)

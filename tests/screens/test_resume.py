@@ -8,8 +8,13 @@ from typing import Any
 
 import pytest
 
+from screens.parts import operation_text
 from tests.screens.demo import ANSWERS, Demo, fake_desk
 from tests.screens.operator import at_the_desk
+from wizard.drift import Drift
+from wizard.engine import PlannedOperation
+from wizard.operation import Change
+from wizard.operations.files import WriteFile
 
 
 def settle(desk: Any, step: str, status: str, planned: int = 0) -> None:
@@ -125,3 +130,12 @@ async def test_a_state_that_had_to_be_put_right_is_told_once(tmp_path: Path) -> 
         await operator.press("y")
         await operator.until(lambda: "The state was put right" not in operator.seen)
         assert desk.answers().relay.domain == "brightmail.example"
+
+
+def test_what_has_become_of_a_setting_stands_before_what_apply_would_make() -> None:
+    operation = WriteFile("/etc/a", "ours\n")
+    drift = Drift("/etc/a", "hand", "changed by hand on 21 Nov 13:04", diff="-ours\n+mine\n")
+    change = Change("change /etc/a", diff="-mine\n+ours\n")
+    text = operation_text(PlannedOperation(operation, change, drift=(drift,)))
+    assert text.index("/etc/a: changed by hand") < text.index("+mine") < text.index("+ours")
+    assert "Kept as you have it" in operation_text(PlannedOperation(operation, change, kept=True))

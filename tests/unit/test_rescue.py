@@ -181,6 +181,15 @@ def test_a_damaged_store_is_not_put_right_below_a_run(tmp_path: Path) -> None:
     assert (tmp_path / DATABASE).read_bytes() == broken
 
 
+def test_a_damaged_store_is_not_put_right_below_a_run_that_waits(tmp_path: Path) -> None:
+    fill(tmp_path)
+    with Store.open(tmp_path).alive(1):
+        damage(tmp_path, 0, bytes(PAGE))
+        with pytest.raises(StoreError, match="when it has ended"):
+            Store.open(tmp_path)
+    assert images(Store.open(tmp_path)) == WHOLE
+
+
 def test_a_journal_that_was_left_is_not_played_into_the_new_database(tmp_path: Path) -> None:
     fill(tmp_path)
     damage(tmp_path, 0, b"\xa5" * PAGE)
