@@ -250,7 +250,7 @@ def login_command(context: Context, session: SshSession | None) -> str:
 
 def revert(engine: Engine, host: Host, guard: Guard) -> bool:
     """Take back what was changed under the guard; False when it was proved in the meantime."""
-    from wizard.rollback import roll_back
+    from wizard.rollback import ORIGINAL, foresee, roll_back
 
     store = engine.store
     if not store.turn_guard(guard.id, (*OPEN, "reverting"), "reverting"):
@@ -261,7 +261,13 @@ def revert(engine: Engine, host: Host, guard: Guard) -> bool:
 
     emit({"event": "guard.reverting", "steps": guard.record["steps"]})
     for step in reversed(engine.choose(guard.record["steps"])):
-        taken = roll_back(store, host, step.id, emit, _afterwards(engine, host, step), since=guard.since)
+        # The way in comes first: what somebody has edited in these minutes is shown, and gives way.
+        edited = foresee(store, host, step.id)
+        for conflict in edited:
+            emit({"event": "guard.overruled", "path": conflict.path, "diff": conflict.since})
+        decided = {conflict.path: conflict.decide(ORIGINAL) for conflict in edited}
+        afterwards = _afterwards(engine, host, step)
+        taken = roll_back(store, host, step.id, emit, afterwards, since=guard.since, decided=decided)
         emit({"event": "rollback.finished", "step": step.id, "kept": taken.kept, "conflicts": taken.conflicts})
     store.turn_guard(guard.id, ("reverting",), "reverted", _stamp(host))
     disarm(host)

@@ -152,6 +152,9 @@ def event_lines(event: dict[str, Any]) -> Iterator[str]:  # noqa: C901, PLR0912 
             yield f"  [ok] proved: {printable(event['how'])}. What was changed stays."
         case "guard.reverting":
             yield f"  [!!] no new login was seen in time: {', '.join(event['steps'])} taken back"
+        case "guard.overruled":
+            yield f"  [!!] {printable(event['path'])} had been edited meanwhile; what is put back undoes this:"
+            yield from (f"      {printable(line)}" for line in event["diff"].splitlines())
         case "rollback.finished":
             yield from (f"  kept: {printable(line)}" for line in event["kept"])
             yield from (f"  [!!] {printable(line)}" for line in event["conflicts"])

@@ -210,6 +210,15 @@ def test_only_what_was_changed_under_the_guard_is_taken_back(world: World) -> No
     assert world.host.text(SSHD) == "new"
 
 
+def test_an_edit_in_these_minutes_does_not_keep_the_operator_out(world: World) -> None:
+    world.host.put(SSHD, "before")
+    world.host.meanwhile[5.0] = lambda: world.host.put(SSHD, "by hand")
+    assert world.apply().steps["ssh"] == "failed"
+    assert world.host.text(SSHD) == "before"
+    (told,) = [body for _, body in world.store.events(world.guard.run) if body["event"] == "guard.overruled"]
+    assert "+by hand" in told["diff"]
+
+
 def test_a_timer_that_does_not_fall_is_not_waited_for_for_ever(world: World) -> None:
     world.host.meanwhile[5.0] = lambda: world.host.run(["systemctl", "stop", guards.TIMER])
     assert world.apply().steps["ssh"] == "failed"
