@@ -399,6 +399,7 @@ class Applying:
         record = {
             "summary": change.summary, "undo_edit": change.undo_edit, "undo": change.undo, "by_line": change.by_line,
             "notify": change.notify, "restart": change.restart, "kept": change.kept,
+            "leaves": {image.path: fingerprint(image) for image in operation.leaves()},
         }  # fmt: skip
         number = store.intend(self.run, step.id, operation.id, record, images, self.engine.now())
         try:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from wizard.printable import printable
 
 if TYPE_CHECKING:
+    from state.image import Image
     from wizard.host import Host
 
 Command = tuple[str, ...]
@@ -84,6 +85,13 @@ class Operation(ABC):
     @abstractmethod
     def diff(self, host: Host) -> Change | None:
         """Say what would change, by looking only (`host.ask`, `host.read`); None when the machine is as wanted."""
+
+    def leaves(self) -> tuple[Image, ...]:
+        """The files that it will leave, as far as they are known to the last byte beforehand.
+
+        By them, what a killed run has written is told from what somebody wrote after it.
+        """
+        return ()
 
     @abstractmethod
     def apply(self, host: Host) -> None:

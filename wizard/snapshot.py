@@ -39,13 +39,18 @@ def difference(path: str, before: bytes | None, after: Image, *others: Image) ->
 def note_what_stayed(store: Store, host: Host) -> None:
     """What a killed run left of the change that it was making is taken for what that change has made.
 
-    Whatever is there differently later was then done by somebody else, and is not overwritten by rollback.
+    Whatever is there differently later was then done by somebody else, and is not overwritten by rollback. Where the
+    change was known to the last byte, other bytes are somebody's already.
     """
     for change in store.changes():
-        open_ended = [entry.before.path for entry in change.snapshots if entry.after_print is None]
-        if change.state == "intended" and open_ended:
-            left = [take(host, path) for path in open_ended]
-            store.settle(change.id, "intended", [(image, fingerprint(image)) for image in left])
+        if change.state != "intended":
+            continue
+        for entry in change.snapshots:
+            if entry.after_print is None:
+                now = take(host, entry.before.path)
+                known = change.record.get("leaves", {}).get(now.path)
+                ours = known is None or fingerprint(now) in {known, entry.before_print}
+                store.settle(change.id, "intended", [(now, fingerprint(now) if ours else known)])
 
 
 def put_back(host: Host, image: Image) -> None:

@@ -281,3 +281,15 @@ def test_a_command_that_a_killed_rollback_has_run_is_not_missed(tmp_path: Path) 
         take_back(world, "users")
     assert take_back(world, "users").conflicts == []
     assert world.store.changes("users") == []
+
+
+def test_an_edit_after_a_run_that_was_killed_is_not_taken_for_its_own(world: World) -> None:
+    world.apply("file")
+    # As if it had been killed when the file was written, and before that was noted.
+    last = world.store.changes("file")[0]
+    world.store._connection.execute("UPDATE changes SET state = 'intended' WHERE id = ?", (last.id,))
+    world.store._connection.execute("UPDATE snapshots SET after_print = NULL WHERE change = ?", (last.id,))
+    world.host.put("/etc/old", "mine, after it was killed")
+    for _ in range(2):
+        assert [word for word in take_back(world, "file").conflicts if "/etc/old" in word]
+        assert world.host.text("/etc/old") == "mine, after it was killed"

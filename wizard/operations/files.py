@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 from dataclasses import dataclass
 
+from state.image import Image
 from wizard.host import Host, HostError
 from wizard.operation import Change, Command, Operation, OperationFailed
 from wizard.printable import printable
@@ -89,6 +90,9 @@ class WriteFile(Operation):
             summary=f"{'create' if found is None else 'change'} {self.path}",
             diff=text, paths=(self.path,), by_line=self.by_line, notify=self.notify, restart=self.restart,
         )  # fmt: skip
+
+    def leaves(self) -> tuple[Image, ...]:
+        return (Image(self.path, "file", self.content.encode(), self.mode, self.owner, self.group),)
 
     def apply(self, host: Host) -> None:
         if self.check_candidate:
