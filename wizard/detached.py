@@ -43,6 +43,11 @@ class Ended(Exception):  # noqa: N818 - it says what is, and no error happened
     """The run, which only waited, was ended by somebody else, who has written its last word."""
 
 
+# The run installs packages, writes below /etc and starts services: a sandbox around it would be in the way of nearly
+# all that it is for. These are what no package needs.
+HARDENED = ("--property=LockPersonality=yes", "--property=RestrictRealtime=yes", "--property=KeyringMode=private")
+
+
 def request(
     kind: str,
     steps: Sequence[str],
@@ -106,6 +111,7 @@ def start(store: Store, host: Host, asked: dict[str, Any], passwords: Mapping[st
             "--collect",
             f"--unit={unit_of(run)}",
             f"--working-directory={CHECKOUT}",
+            *HARDENED,
             "--",
             *argv,
         ]

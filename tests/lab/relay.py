@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from email.message import EmailMessage
 
     from .lab import Lab
+    from .leaks import Watch
     from .machine import Machine
     from .operator import Operator
 
@@ -44,6 +45,8 @@ class Relay:
     client: Client
     # True once the operator's walk ended well: every proof builds on it.
     made: bool = False
+    # What was seen of secrets while the relay was made.
+    watch: Watch | None = None
     sources: list[str] = field(default_factory=lambda: list(CROWD))
 
     def stranger(self) -> Client:

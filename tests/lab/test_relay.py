@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import os
+import re
 import ssl
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
+from wizard.detached import HARDENED
+
 from . import etc_manifest, home, receiver
 from .breakages import BREAKAGES, Breakage
 from .lab import SECRETS
+from .leaks import Watch
 from .places import CLIENT, VPS
 from .product import OK, WAITING, run_home_script, walk
 from .relay import DOMAIN, LOGIN, YOU, failing, tell
-from .shell import run
+from .shell import Result, run
 
 if TYPE_CHECKING:
     from .client import Dialogue
@@ -22,6 +28,8 @@ if TYPE_CHECKING:
 READER = receiver.READER
 # Seconds after which the relay asks home again about an address that was refused: Postfix keeps a "no" for a minute.
 FORGETTING = 90
+KEYS = r"/etc/dkimkeys /etc/letsencrypt/archive \( -name '*.private' -o -name 'privkey*.pem' \)"
+NOBODY = ("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups")
 HOME_LOGIN = ("home", SECRETS["/root/home.password"].strip())
 
 
@@ -35,10 +43,11 @@ def finished(relay: Relay) -> Relay:
 
 def test_an_operator_makes_a_relay(relay: Relay) -> None:
     answers = walk(relay.lab)
-    what, first = next(answers)
-    assert first.status == WAITING, f"{what}: wanted exit status 6, DNS is not published yet\n{first.told()}"
-    assert first.finished["status"] == "waiting", first.told()
-    what, second = next(answers)
+    with Watch(relay.lab.vps) as relay.watch:
+        what, first = next(answers)
+        assert first.status == WAITING, f"{what}: wanted exit status 6, DNS is not published yet\n{first.told()}"
+        assert first.finished["status"] == "waiting", first.told()
+        what, second = next(answers)
     assert second.status == OK, f"{what}: wanted exit status 0\n{second.told()}"
     assert second.finished["status"] == "ok", second.told()
     relay.made = True
@@ -59,6 +68,51 @@ def test_every_step_is_verified(finished: Relay) -> None:
     unfinished = {step["id"]: step["status"] for step in finished.product.steps()}
     unfinished = {step: status for step, status in unfinished.items() if status not in {"verified", "skipped"}}
     assert not unfinished, f"wanted every step verified, got {unfinished}"
+
+
+def test_no_password_shows_in_a_process_or_stays_behind(finished: Relay) -> None:
+    watch = finished.watch
+    assert watch is not None
+    assert watch.looks > 100, "nobody looked"
+    assert not watch.seen, f"passwords in the words or the environment of {watch.seen}"
+    left = watch.left()
+    assert not left, f"passwords are left in {left}"
+
+
+def test_what_is_private_is_roots_alone(finished: Relay) -> None:
+    vps = finished.lab.vps
+    state = vps.run("find", "/var/lib/relay-wizard", "/run/relay-wizard", "-printf", "%y %m %u %p\n", check=False).out
+    wrong = [line for line in state.splitlines() if not line.startswith(("f 600 root ", "d 700 root ", "s 600 root "))]
+    assert "f 600 root /var/lib/relay-wizard/state.sqlite3" in state
+    assert not wrong, f"wanted 0600 below 0700, root's\n{wrong}"
+    keys = vps.run("sh", "-c", f"find {KEYS} -type f -printf '%m %p\\n'").out.splitlines()
+    assert len(keys) >= 3, keys
+    open_to_others = [line for line in keys if not line.startswith(("600 ", "400 "))]
+    assert not open_to_others, f"private keys that others can read\n{open_to_others}"
+    # Somebody without any right, for real.
+    for path in ("/var/lib/relay-wizard", *(line.partition(" ")[2] for line in keys)):
+        tried = vps.run(*NOBODY, "cat", path, check=False)
+        assert "Permission denied" in tried.err, f"nobody can look at {path}\n{tried.told()}"
+
+
+def test_units_of_ours_and_what_systemd_thinks_of_them(finished: Relay, capsys: pytest.CaptureFixture[str]) -> None:
+    """They change the machine in root's name, so that most of a sandbox would be in the way: the numbers are told."""
+    vps = finished.lab.vps
+    unit = "relay-wizard-run-9999"
+    vps.run("systemd-run", f"--unit={unit}", *HARDENED, "--", "sleep", "60")
+    try:
+        told = vps.run("systemd-analyze", "security", "--no-pager", f"{unit}.service").out
+        level = re.search(r"Overall exposure level for \S+: ([0-9.]+)", told)
+        assert level, told
+        private = vps.run("systemctl", "show", "-P", "LockPersonality", "-P", "RestrictRealtime", unit).out.split()
+    finally:
+        vps.run("systemctl", "stop", unit, check=False)
+    with capsys.disabled():
+        print(f"\n{unit}: systemd-analyze security: {level[1]}")
+    assert private == ["yes", "yes"]
+    # No unit of ours that stays: what runs by a timer is Debian's own.
+    units = vps.run("sh", "-c", "ls /etc/systemd/system | grep relay-wizard", check=False).out
+    assert units == "", f"units that stay behind: {units}"
 
 
 # 2, 3, 4
@@ -172,6 +226,53 @@ def test_the_admin_comes_in_by_key_alone(finished: Relay) -> None:
     methods = asked.err.rpartition("(")[2].partition(")")[0].split(",")
     assert asked.status != 0, asked.told()
     assert methods == ["publickey"], f"wanted keys to be all that is taken, got {methods}\n{asked.told()}"
+
+
+def test_no_mail_user_comes_in_by_ssh(finished: Relay, tmp_path: Path) -> None:
+    lab = finished.lab
+    ask = tmp_path / "ask"
+    ask.write_text('#!/bin/sh\nprintf "%s\\n" "$PASSWORD"\n')
+    ask.chmod(0o700)
+
+    def enters(user: str, password: str) -> Result:
+        *command, target = lab.ssh(user, 2222)
+        words = ["-o", "PubkeyAuthentication=no", "-o", "NumberOfPasswordPrompts=1", "-o", "ConnectTimeout=5"]
+        secret = {
+            "SSH_ASKPASS": str(ask),
+            "SSH_ASKPASS_REQUIRE": "force",
+            "PASSWORD": password,
+            "PATH": os.environ["PATH"],
+        }
+        return run([*command, *words, target, "echo inside"], check=False, env=secret)
+
+    # Even where passwords open the door: an account of the lab's own proves that they do, but no mail user gets in.
+    lab.vps.write("/etc/ssh/sshd_config.d/0-lab.conf", "PasswordAuthentication yes\n", 0o600)
+    lab.vps.run("useradd", "-m", "-s", "/bin/sh", "control")
+    lab.vps.run("chpasswd", stdin="control:door-is-open-5512\n")
+    lab.vps.run("systemctl", "reload", "ssh")
+    try:
+        control = enters("control", "door-is-open-5512")
+        assert control.out == "inside\n", f"no password opens the door, so this proves nothing\n{control.told()}"
+        for user, password in (LOGIN, HOME_LOGIN):
+            tried = enters(user, password)
+            assert tried.status != 0, f"{user} comes in with the password for mail"
+            assert "inside" not in tried.out
+            shell = lab.vps.run("getent", "passwd", user).out.strip().rpartition(":")[2]
+            assert shell.endswith("nologin"), f"{user} has the shell {shell}"
+    finally:
+        lab.vps.run("rm", "/etc/ssh/sshd_config.d/0-lab.conf")
+        lab.vps.run("systemctl", "reload", "ssh")
+        lab.vps.run("userdel", "-r", "control", check=False)
+
+
+def test_passwords_are_taken_on_465_alone(finished: Relay) -> None:
+    greeted = finished.stranger().submit(None, YOU, READER)
+    offered = [text for command, _, text in greeted.said if command.startswith("EHLO") and "AUTH" in text]
+    assert offered, f"465 offers no AUTH\n{greeted.told()}"
+    listening = finished.lab.vps.run("ss", "-Hltn").out
+    outside = {line.split()[3] for line in listening.splitlines() if not re.match(r"127\.|\[::1\]", line.split()[3])}
+    ports = {int(address.rpartition(":")[2]) for address in outside}
+    assert ports == {25, 465, 2222}, f"wanted 25, 465 and SSH alone, got {sorted(ports)}"
 
 
 # 6

@@ -18,6 +18,7 @@ from . import lab as labs
 from .certifier import bundle
 from .client import Client
 from .lab import PROGRAM, SECRETS, Lab
+from .leaks import Watch
 from .operator import Operator
 from .product import HOME_FOLDER, HOME_PASSWORD, Product, publish, run_home_script
 from .relay import LOGIN, MAIL_HOST, Relay
@@ -134,6 +135,22 @@ def carry_the_folder_home(lab: Lab) -> None:
 
 
 def test_an_operator_makes_a_relay_on_the_screen(fresh: Lab) -> None:
+    with Watch(fresh.vps) as watch:
+        make_it(fresh)
+    assert not watch.seen, f"passwords that were typed, in the words or the environment of {watch.seen}"
+    left = watch.left()
+    assert not left, f"passwords that were typed are left in {left}"
+
+    relay = Relay(
+        fresh, Product(fresh), Operator(fresh.id), Client(fresh.id, MAIL_HOST, bundle(fresh.world)), made=True
+    )
+    relay.carries_mail_out()
+    relay.carries_mail_in()
+    relay.carries_homes_mail()
+
+
+def make_it(fresh: Lab) -> None:
+    """All that the operator types, from the first screen to the last."""
     with connect(fresh, "--answers", "/root/lab.toml") as first:
         begin(first)
         first.press("A")
@@ -168,13 +185,6 @@ def test_an_operator_makes_a_relay_on_the_screen(fresh: Lab) -> None:
         third.shows("Everything is done")
         third.press("q")
         assert third.wait(10) == 0
-
-    relay = Relay(
-        fresh, Product(fresh), Operator(fresh.id), Client(fresh.id, MAIL_HOST, bundle(fresh.world)), made=True
-    )
-    relay.carries_mail_out()
-    relay.carries_mail_in()
-    relay.carries_homes_mail()
 
 
 def _answers(lab: Lab, port: int) -> bool:
