@@ -7,6 +7,7 @@ import json
 import os
 import sqlite3
 import sys
+import traceback
 from collections import Counter
 from enum import IntEnum
 from pathlib import Path
@@ -484,7 +485,13 @@ def _work(arguments: argparse.Namespace) -> int:
     host = LocalHost(store.run_folder(run.id) / "output.log", redactor)
     engine = _engine(arguments, session=detached.session_of(run.request), redactor=redactor)
     engine.passwords = detached.take_passwords(store, host, run.id)
-    return detached.work(engine, host, run.id, redactor.clean)
+    try:
+        return detached.work(engine, host, run.id, redactor.clean)
+    except (OSError, sqlite3.Error, StoreError):
+        raise
+    except Exception:  # noqa: BLE001 - nobody above knows the secrets that may stand in it
+        sys.stderr.write(redactor.clean(traceback.format_exc()))
+        return Exit.OPERATION_FAILED
 
 
 # What the commands share

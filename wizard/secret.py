@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 HIDDEN = "[hidden]"
 
@@ -25,6 +29,22 @@ class Secret:
         return HIDDEN
 
     __str__ = __repr__
+
+
+def cleaned(data: Any, clean: Callable[[str], str]) -> Any:
+    """Lists and tables with `clean` done to each text in them; the keys are ours.
+
+    Not to the JSON made of them: there a quotation mark or a letter with an accent looks otherwise.
+    """
+    match data:
+        case str():
+            return clean(data)
+        case dict():
+            return {key: cleaned(value, clean) for key, value in data.items()}
+        case list() | tuple():
+            return [cleaned(value, clean) for value in data]
+        case _:
+            return data
 
 
 class Redactor:
