@@ -55,7 +55,8 @@ class MainScreen(WizardScreen):
     ]
 
     def __init__(self) -> None:
-        super().__init__()
+        # As on nearly every terminal: to become so later would style everything twice before the first paint.
+        super().__init__(classes="-wide -high")
         self.open_id = ""
         self.section = SECTIONS[0]
         self.checklist: Checklist | None = None

@@ -10,16 +10,13 @@ import json
 import os
 import sys
 import threading
-import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from screens.desk import Desk
 from state.store import Store
-from tests.fake_dns import NS1, NS2, NamedHost, delegated
-from tests.fake_host import FakeHost
 from wizard import detached
 from wizard.answers import as_tables, parse
 from wizard.check import Check, Finding, Severity, failed, passed, warned
@@ -36,22 +33,7 @@ ANSWERS = {
     "relay": {"domain": "brightmail.example", "hostname": "mail.brightmail.example", "ipv4": "192.0.2.10"},
     "home": {"domains": ["hearth.example"], "address": "198.51.100.80"},
 }
-# The domains are delegated, and nothing is in them.
-UNPUBLISHED = {
-    **delegated("brightmail.example", "hearth.example", "example", "2.0.192.in-addr.arpa"),
-    ("ns1.registrar.example", "A"): [NS1], ("ns2.registrar.example", "A"): [NS2],
-}  # fmt: skip
 WAIT_FOR_WORLD = ("dns", "ptr")
-
-
-class PatientHost(NamedHost):
-    """A fake machine in a world with names, whose clock is the real one, so that following a run does not spin."""
-
-    def sleep(self, seconds: float) -> None:
-        time.sleep(min(seconds, 0.02))  # noqa: TID251 - the one place that really waits
-
-    def monotonic(self) -> float:
-        return time.monotonic()
 
 
 @dataclass(frozen=True)
@@ -158,11 +140,11 @@ class Demo:
             step, plan=lambda context: self._plan(step, context), checks=lambda context: self._checks(step, context)
         )
 
-    def settle(self, desk: Desk, host: FakeHost, status: Mapping[str, str]) -> None:
+    def settle(self, desk: Desk, host: Host, status: Mapping[str, str]) -> None:
         """Have steps stand so, as if a run had made them: their files as planned, and so observed."""
         with desk.engine() as engine:
             for step in (step for step in STEPS if step.id in status):
-                host.put(self._path(step), self._content(step, engine.context()))
+                host.write(self._path(step), self._content(step, engine.context()).encode())
                 engine.store.observe(step.id, status[step.id], engine.now(), 0)
 
     def _path(self, step: Step) -> str:
@@ -221,41 +203,6 @@ class Demo:
             do = "Open a ticket with your provider: “Please open outbound TCP port 25 for 192.0.2.10.”"
             return failed(asked, "no answer within 10 s", want, do)
         return passed(asked, "220 mx.bigmail.example ESMTP", want)
-
-
-Runner = Callable[[Store, dict[str, Any], Mapping[str, Secret], str], int]
-
-
-def in_a_thread(steps: Sequence[Step], state: Path, host: Host) -> Runner:
-    """A launch that does the work in this process, on the fake machine."""
-
-    def launch(store: Store, request: dict[str, Any], passwords: Mapping[str, Secret], at: str) -> int:
-        run = detached.begin(store, request, at)
-        threading.Thread(target=_work, args=(steps, state, host, run, dict(passwords)), daemon=True).start()
-        return run
-
-    return launch
-
-
-def _work(steps: Sequence[Step], state: Path, host: Host, run: int, passwords: dict[str, Secret]) -> None:
-    store = Store.open(state)
-    detached.work(Engine(steps, store, host, parse(store.answers() or {}), None, passwords), host, run, str)
-    store.close()
-
-
-def fake_desk(
-    folder: Path, demo: Demo | None = None, answers: dict[str, Any] | None = None
-) -> tuple[Desk, PatientHost]:
-    """A desk on a machine in memory."""
-    steps = (demo or Demo()).steps()
-    host = PatientHost(records=dict(UNPUBLISHED))
-    host.commands[("systemctl",)] = "active"
-    state = folder / "state"
-    desk = Desk(state, steps, host, in_a_thread(steps, state, host), exports=folder)
-    with desk.engine() as engine:
-        if answers is not None:
-            engine.store.save_answers(as_tables(parse(answers)))
-    return desk, host
 
 
 # The same on real files below a folder, with runs in processes of their own: for the terminal suite and to look at.

@@ -14,7 +14,8 @@ from textual.pilot import Pilot
 from screens.application import RelayWizard
 from screens.desk import Desk
 from screens.widgets import Rows
-from tests.screens.demo import Demo, PatientHost, fake_desk
+from tests.screens.demo import Demo
+from tests.screens.pretend import PatientHost, fake_desk
 
 PATIENCE = 10.0
 KEYS = {" ": "space", ".": "full_stop", "@": "at", "-": "minus", ":": "colon", "/": "slash", "_": "underscore"}

@@ -12,7 +12,8 @@ from textual.pilot import Pilot
 from screens import application
 from screens.application import RelayWizard
 from screens.desk import Place
-from tests.screens.demo import ANSWERS, Demo, fake_desk
+from tests.screens.demo import ANSWERS, Demo
+from tests.screens.pretend import fake_desk
 from wizard.check import failed
 
 Compare = Callable[..., bool]

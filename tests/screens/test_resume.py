@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 
 from screens.parts import operation_text
-from tests.screens.demo import ANSWERS, Demo, fake_desk
+from tests.screens.demo import ANSWERS, Demo
 from tests.screens.operator import at_the_desk
+from tests.screens.pretend import fake_desk
 from wizard.drift import Drift
 from wizard.engine import PlannedOperation
 from wizard.operation import Change

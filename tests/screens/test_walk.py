@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tests.screens.demo import ANSWERS, Demo, fake_desk
+from tests.screens.demo import ANSWERS, Demo
 from tests.screens.operator import Operator, at_the_desk
+from tests.screens.pretend import fake_desk
 
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJ0kqCyYyUJx0m9yLq5bOV8mQe4w3gNw9k7h8m1n2o3p you@laptop"
 
