@@ -79,6 +79,8 @@ def arm(store: Store, host: Host, run: int, context: Context, session: SshSessio
         store.turn_guard(guard.id, ("waiting",), "armed")
     else:
         store.add_guard(run, record, _stamp(host))
+    # The way back shall not hang on one file.
+    store.keep_copy()
     set_timer(store, host, ssh.revert_after)
     return _last(store)
 
