@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from . import lab as labs
+from . import reliability
 from .certifier import bundle
 from .client import Client
 from .lab import Lab
@@ -19,12 +20,13 @@ from .relay import MAIL_HOST, Relay
 from .shell import LabError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 # Set to anything, it leaves the lab up for a look inside (`python3 -m tests.lab list`).
 KEEP = "RELAY_WIZARD_LAB_KEEP"
 RELEASE = "RELAY_WIZARD_LAB_RELEASE"
 SPENT: dict[str, float] = {}
+FAULTS: reliability.Numbers = {}
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -71,7 +73,7 @@ def lab(release: str) -> Iterator[Lab]:
 
 def _sweep() -> None:
     """Take away the labs of test runs that were killed, when nobody could."""
-    for folder in [*LABS.glob("proof-*"), *LABS.glob("luck-*")]:
+    for folder in [*LABS.glob("proof-*"), *LABS.glob("luck-*"), *LABS.glob("kills-*")]:
         number = folder.name.rpartition("-")[2]
         if not Path(f"/proc/{number}").exists():
             labs.down(folder.name)
@@ -83,11 +85,24 @@ def relay(lab: Lab) -> Relay:
     return Relay(lab, Product(lab), Operator(lab.id), Client(lab.id, MAIL_HOST, bundle(lab.world)))
 
 
+@pytest.fixture
+def count(record_property: Callable[[str, object], None]) -> reliability.Count:
+    """Says how many faults a test has injected, when it is more than one."""
+    return lambda faults: record_property(reliability.COUNTED, faults)
+
+
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:
     """Add up what a proof took, preparation included."""
     if "tests/lab/" in report.nodeid:
         name = report.nodeid.rpartition("::")[2]
         SPENT[name] = SPENT.get(name, 0.0) + report.duration
+        if report.when == "call" and reliability.is_fault(report.nodeid):
+            told = [value for key, value in report.user_properties if key == reliability.COUNTED]
+            tried = int(str(told[0])) if told else 1
+            FAULTS[report.nodeid] = (tried, tried if report.passed else 0)
+        elif report.failed and report.nodeid in FAULTS:
+            # It seemed to be well, but something was left half-done.
+            FAULTS[report.nodeid] = (FAULTS[report.nodeid][0], 0)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
@@ -97,3 +112,10 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         for name, seconds in SPENT.items():
             terminalreporter.write_line(f"{seconds:7.1f} s  {name}")
         terminalreporter.write_line(f"{sum(SPENT.values()):7.1f} s  together")
+    if FAULTS:
+        asked = terminalreporter.config
+        whole = not asked.option.keyword and not any("::" in word for word in asked.args)
+        reliability.keep(FAULTS, whole=whole)
+        terminalreporter.section("faults: tried, survived")
+        for line in reliability.table(FAULTS).splitlines():
+            terminalreporter.write_line(line)
