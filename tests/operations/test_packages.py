@@ -52,6 +52,33 @@ def test_what_a_killed_run_left_is_taken_away(killed: str) -> None:
     assert INSTALL.diff(host) is None
 
 
+def test_what_dpkg_cannot_finish_for_want_of_it_apt_brings() -> None:
+    host = machine()
+    half = "dpkg: error processing package dovecot-sieve (--configure):\n dependency problems - leaving unconfigured\n"
+    host.commands[("dpkg",)] = Completed((), 1, half)
+    INSTALL.apply(host)
+    assert host.ran[-2][-2:] == ("--fix-broken", "install")
+    assert host.ran[-1][-1] == "fail2ban"
+    assert INSTALL.diff(host) is None
+
+
+def test_what_a_killed_run_left_of_other_packages_is_finished_too() -> None:
+    host = machine()
+    INSTALL.apply(host)
+    host.put(POLICY, POLICY_TEXT, 0o755)
+    host.ran.clear()
+    INSTALL.apply(host)
+    assert host.ran[0][:3] == ("dpkg", "--configure", "-a")
+
+
+def test_another_package_manager_that_does_not_end_is_named() -> None:
+    host = machine()
+    host.commands[("dpkg",)] = Completed((), 2, "dpkg: error: dpkg frontend lock was locked by another process")
+    with pytest.raises(OperationFailed) as failed:
+        INSTALL.apply(host)
+    assert "ps aux" in failed.value.do
+
+
 def test_a_policy_of_the_operator_stays() -> None:
     host = machine()
     host.put(POLICY, "#!/bin/sh\nexit 101\n", 0o755)

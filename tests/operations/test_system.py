@@ -124,8 +124,14 @@ def test_pending_packages_are_upgraded() -> None:
     assert operation.diff(host) is None
 
 
-def test_unfinished_work_of_dpkg_is_finished_first() -> None:
-    broken = "E: dpkg was interrupted, you must manually run 'dpkg --configure -a' to correct the problem."
+@pytest.mark.parametrize(
+    "broken",
+    [
+        "E: dpkg was interrupted, you must manually run 'dpkg --configure -a' to correct the problem.",
+        "You might want to run 'apt --fix-broken install' to correct these. / E: Unmet dependencies.",
+    ],
+)
+def test_unfinished_work_of_dpkg_is_finished_first(broken: str) -> None:
     host = FakeHost(commands={SIMULATE: Completed((), 100, "", broken), ("dpkg",): "", ("apt-get", "-y"): ""})
     operation = UpgradePackages(debian.PLATFORM)
     assert operation.diff(host) is not None

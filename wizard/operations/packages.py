@@ -92,7 +92,9 @@ class InstallPackages(Operation):
         if self.platform.family == "redhat":
             self._install_dnf(host, missing)
         elif not missing:
-            host.remove(POLICY)
+            # The killed run may have left something to be done for other packages than ours.
+            with _no_starts(host):
+                repair_dpkg(host)
         else:
             self._install_apt(host, missing)
 
@@ -139,14 +141,14 @@ def repair_dpkg(host: Host) -> None:
     Raises:
         OperationFailed: when it cannot be finished, or another package manager does not give up its lock.
     """
-    repair = ["dpkg", "--configure", "-a", "--force-confdef", "--force-confold"]
-    done = _patiently(host, repair, INSTALL_TIMEOUT)
+    asked = "finish the interrupted package installation"
+    done = _patiently(host, ["dpkg", "--configure", "-a", "--force-confdef", "--force-confold"], INSTALL_TIMEOUT)
+    if _locked(done):
+        raise OperationFailed(asked, " / ".join(_errors(done)), LOCK_ADVICE)
     if not done.ok:
-        advice = "Run: dpkg --configure -a   and mend what it names, then apply again."
-        raise OperationFailed(
-            "finish the interrupted package installation", " / ".join(_errors(done)) or done.complaint,
-            LOCK_ADVICE if _locked(done) else advice,
-        )  # fmt: skip
+        # A killed unpacking lacks what others depend on, or left a package in halves: only apt knows where to get it.
+        # By itself: with packages named beside it, apt does not look for what those depend on.
+        transact(host, (*APT, "--no-install-recommends", "--fix-broken", "install"), asked)
 
 
 def refresh_index(host: Host) -> None:

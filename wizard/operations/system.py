@@ -25,6 +25,8 @@ INDEX_STAMP = "/var/lib/apt/periodic/update-success-stamp"
 INDEX = "/var/lib/apt/lists"
 # `--with-new-pkgs`: a new kernel is a new package; nothing is ever removed.
 UPGRADE: Command = (*APT, "--with-new-pkgs", "upgrade")
+# What apt says of a package transaction that was killed: before dpkg was there to finish it, and after.
+INTERRUPTED = r"dpkg --configure -a|--fix-broken|needs to be reinstalled"
 ZONES = "/usr/share/zoneinfo"
 
 
@@ -117,7 +119,7 @@ class UpgradePackages(Operation):
                 "Is the network up? Try: dnf check-update   and mend what it names, then apply again.",
             )  # fmt: skip
         asked = host.ask(["apt-get", "-s", "-q", "--with-new-pkgs", "upgrade"], timeout=120)
-        if "dpkg --configure -a" in asked.complaint:
+        if re.search(INTERRUPTED, asked.complaint):
             return Change(
                 summary="finish an interrupted package installation, then upgrade",
                 diff="dpkg: interrupted → configured\n", command=self._command(), kept="upgraded packages stay",
