@@ -219,13 +219,13 @@ def _apply(arguments: argparse.Namespace) -> int:
         require_answers(step, engine.answers)
         if not step.skip(engine.answers):
             step.plan(engine.context())
-    if not arguments.yes:
-        _ask_first(engine, chosen)
-    elif arguments.confirm_ssh is None:
-        _refuse_to_lock_out(engine, chosen)
     from wizard import detached, guard
 
     confirm = guard.is_wanted(arguments.confirm_ssh or "auto", engine.session)
+    if not arguments.yes:
+        _ask_first(engine, chosen, confirm=confirm)
+    elif arguments.confirm_ssh is None:
+        _refuse_to_lock_out(engine, chosen)
     ids = [step.id for step in chosen]
     return _start(
         arguments, engine, detached.request("apply", ids, engine.session, wait=arguments.wait, confirm=confirm)
@@ -563,12 +563,19 @@ def _require_supported() -> None:
         raise Refused(reason, Exit.UNSUPPORTED)
 
 
-def _ask_first(engine: Engine, chosen: list[Step]) -> None:
+def _ask_first(engine: Engine, chosen: list[Step], *, confirm: bool) -> None:
     from wizard.report import plan
 
     if not sys.stdin.isatty():
         raise Refused("there is no terminal to ask on; add --yes to apply without asking", Exit.USAGE)
-    _print(plan(engine.plan(chosen)))
+    plans = engine.plan(chosen)
+    _print(plan(plans))
+    context = engine.context()
+    if confirm and any(made.changes and made.step.guarded(context) for made in plans):
+        print(
+            "Your way in changes: you will be asked to log in once more from a second terminal, within "
+            f"{engine.answers.ssh.revert_after} seconds (ssh.revert_after). If you cannot, all of that is put back."
+        )
     if not _confirmed("Make these changes?"):
         raise Refused("nothing was changed", Exit.INTERRUPTED)
 
