@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import random
+import sys
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -40,18 +41,20 @@ class Worker:
     number: int
     cases: list[str]
     outcomes: dict[str, Future[Any]] = field(default_factory=dict)
+    stopped: bool = False
 
     def __post_init__(self) -> None:
         self.outcomes = {case: Future() for case in ["prepared", *self.cases]}
 
     def work(self) -> None:
-        """The cases that are wanted, in the order of the file; nothing else can be said when the first word fails."""
+        """The cases that are wanted, in the order of the file."""
         name = f"kills-{self.number}-{os.getpid()}"
         ground = Ground(Lab(name, self.release))
         try:
             self._do("prepared", ground.begin)
             for case in self.cases:
-                self.outcomes["prepared"].result()
+                if self.stopped or self.outcomes["prepared"].exception():
+                    break
                 self._do(case, lambda case=case: _kill(ground, case))  # type: ignore[misc]
         finally:
             if not os.environ.get("RELAY_WIZARD_LAB_KEEP"):
@@ -62,6 +65,8 @@ class Worker:
             self.outcomes[case].set_result(work())
         except BaseException as error:  # noqa: BLE001 - handed to the test, whatever it is
             self.outcomes[case].set_exception(error)
+            # At once, since its test may be a long way off.
+            print(f"\n{self.release}, {case}: {error}", file=sys.__stderr__)
 
     def outcome(self, case: str) -> Any:
         """What a case came to."""
@@ -94,7 +99,11 @@ def workers(request: pytest.FixtureRequest) -> Iterator[dict[str, Worker]]:
     with ThreadPoolExecutor() as pool:
         for worker in found.values():
             pool.submit(worker.work)
-        yield found
+        try:
+            yield found
+        finally:
+            for worker in found.values():
+                worker.stopped = True
 
 
 @pytest.mark.parametrize("case", CHAINS)
