@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from tests.certificates import FOLDER, SERVER, Authority, install
@@ -9,7 +11,6 @@ from tests.fake_host import FakeHost
 from wizard.host import Completed
 from wizard.operation import OperationFailed
 from wizard.operations.certificate import (
-    DEPLOY,
     POST,
     PRE,
     ObtainCertificate,
@@ -32,7 +33,7 @@ def certbot(host: FakeHost, *, method: str = "standalone", names: tuple[str, ...
         install(found, *ROOT.issue(*names), method=method)
         return Completed(argv, 0)
 
-    host.commands |= {("env",): issue, ("certbot",): issue, (PRE,): "", (POST,): "", (DEPLOY,): ""}
+    host.commands |= {("env",): issue, ("certbot",): issue, (PRE,): "", (POST,): ""}
 
 
 def test_the_first_certificate() -> None:
@@ -47,8 +48,20 @@ def test_the_first_certificate() -> None:
     )  # fmt: skip
     assert change.kept
     WANTED.apply(host)
-    assert [argv[0] for argv in host.ran] == [PRE, "env", POST, DEPLOY]
+    assert [argv[0] for argv in host.ran] == [PRE, "env", POST]
     assert WANTED.diff(host) is None
+
+
+def test_who_serves_it_already_is_told_even_when_this_run_is_killed() -> None:
+    host = FakeHost()
+    install(host, *ROOT.issue(*NAMES, days_left=-1))
+    host.commands |= {
+        ("systemctl", "is-active", "postfix.service"): "active\n",
+        ("systemctl", "is-active", "dovecot.service"): Completed((), 3, "inactive\n"),
+    }
+    change = replace(WANTED, readers=("postfix", "dovecot")).diff(host)
+    assert change is not None
+    assert change.notify == ("postfix",)
 
 
 @pytest.mark.parametrize(
@@ -135,7 +148,7 @@ def test_the_firewall_does_not_open() -> None:
 
 def test_certbot_is_content_but_nothing_is_there() -> None:
     host = FakeHost()
-    host.commands |= {(PRE,): "", (POST,): "", (DEPLOY,): "", ("env",): ""}
+    host.commands |= {(PRE,): "", (POST,): "", ("env",): ""}
     with pytest.raises(OperationFailed, match="no certificate"):
         WANTED.apply(host)
 
@@ -171,3 +184,13 @@ def test_systemd_reads_what_is_written_and_taken_away() -> None:
     remove.apply(host)
     assert remove.diff(host) is None
     assert host.ran == [("systemctl", "daemon-reload")] * 2
+
+
+@pytest.mark.parametrize("operation", [WriteUnit(UNIT, "[Service]\n"), RemoveUnit(UNIT)])
+def test_what_a_killed_run_did_not_tell_systemd_is_told(operation: WriteUnit | RemoveUnit) -> None:
+    host = FakeHost(commands={("systemctl",): ""})
+    operation.apply(host)
+    host.commands["systemctl", "show", "-p", "NeedDaemonReload", "--value", "certbot.service"] = "yes\n"
+    change = operation.diff(host)
+    assert change is not None
+    assert change.command == ("systemctl", "daemon-reload")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from wizard import certificate
 from wizard.operation import Change, Command, Operation, OperationFailed
 from wizard.operations.files import RemoveFile, WriteFile
+from wizard.operations.services import activity, unit_name
 from wizard.printable import printable
 
 if TYPE_CHECKING:
@@ -37,6 +38,7 @@ class ObtainCertificate(Operation):
         server: the authority's directory address (RFC 8555).
         ca_bundle: a file of authorities that its server is trusted by; '' for the system's.
         webroot: the web server's folder; '' when certbot itself answers on port 80.
+        readers: the services that serve it, told where they run already.
     """
 
     names: tuple[str, ...]
@@ -44,6 +46,7 @@ class ObtainCertificate(Operation):
     server: str
     ca_bundle: str = ""
     webroot: str = ""
+    readers: tuple[str, ...] = ()
 
     @property
     def id(self) -> str:
@@ -71,6 +74,7 @@ class ObtainCertificate(Operation):
             diff=f"{self._folder}: {reason}\n",
             command=self._command(again=again),
             kept=f"the certificate in {self._folder}, and the account at {self.server}",
+            notify=tuple(name for name in self.readers if activity(host, unit_name(name)) == "active"),
         )
 
     def _reason(self, host: Host) -> str:
@@ -114,8 +118,9 @@ class ObtainCertificate(Operation):
         )  # fmt: skip
 
     def apply(self, host: Host) -> None:
-        # certbot runs the hooks in its folders for renewals; for a first certificate only from version 4 on. So they
-        # are run here: they may run twice.
+        # certbot runs the hooks in its folders for renewals; for a first certificate only from version 4 on. So those
+        # for the port are run here: they may run twice. Who serves it is told at the end of the step, by the next run
+        # if this one is killed.
         again = host.stat(self._settings) is not None
         try:
             opened = host.run([PRE], timeout=120)
@@ -129,7 +134,6 @@ class ObtainCertificate(Operation):
             host.run([POST], timeout=120)
         if not done.ok:
             raise OperationFailed(f"get the {self.summary}", complaint(done), advice(done.out, self.names))
-        host.run([DEPLOY], environment={"RENEWED_LINEAGE": self._folder}, timeout=120)
         left = self._reason(host)
         if left:
             raise OperationFailed(f"get the {self.summary}", f"certbot is content, yet: {left}", f"Read: {LOG}")
@@ -170,10 +174,10 @@ def advice(text: str, names: tuple[str, ...]) -> str:
 
 @dataclass(frozen=True)
 class WriteUnit(WriteFile):
-    """Write a unit file, or a piece of one, and let systemd read it."""
+    """Write a piece of a unit, or the unit, and let systemd read it."""
 
     def diff(self, host: Host) -> Change | None:
-        change = super().diff(host)
+        change = super().diff(host) or _unread(host, self.path)
         return change and replace(change, undo=(DAEMON_RELOAD,))
 
     def apply(self, host: Host) -> None:
@@ -183,12 +187,20 @@ class WriteUnit(WriteFile):
 
 @dataclass(frozen=True)
 class RemoveUnit(RemoveFile):
-    """Take a unit file away, and let systemd know."""
+    """Take a piece of a unit away, or the unit, and let systemd know."""
 
     def diff(self, host: Host) -> Change | None:
-        change = super().diff(host)
+        change = super().diff(host) or _unread(host, self.path)
         return change and replace(change, undo=(DAEMON_RELOAD,))
 
     def apply(self, host: Host) -> None:
         super().apply(host)
         host.run(DAEMON_RELOAD)
+
+
+def _unread(host: Host, path: str) -> Change | None:
+    """A run that was killed just after it wrote `path` has told systemd nothing."""
+    unit = next(part.removesuffix(".d") for part in reversed(path.split("/")) if not part.endswith(".conf"))
+    if host.ask(["systemctl", "show", "-p", "NeedDaemonReload", "--value", unit]).text != "yes":
+        return None
+    return Change(summary=f"let systemd read {path}", command=DAEMON_RELOAD)

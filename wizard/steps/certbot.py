@@ -40,6 +40,7 @@ def plan(context: Context) -> Sequence[Operation]:
         ObtainCertificate(
             names(context), context.answers.relay.admin_email, answers.server, answers.ca_bundle,
             webroot=platform.paths["web_root"] if by_apache(context) else "",
+            readers=(platform.services["postfix"], platform.services["dovecot"]),
         ),
         RunService(f"{platform.services['renewal']}.timer"),
     )  # fmt: skip
