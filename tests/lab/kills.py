@@ -207,16 +207,20 @@ class Ground:
     def moment(self, seed: str, number: int) -> Moment:
         """Drawn from the undisturbed set-up: a program first, then one of its commands, then a time inside it.
 
-        The first three are inside the installation of the packages, which is half of all time, once in each manner.
+        The first three are inside the installation of the packages, which is half of all time: one in each third of it,
+        and one in each manner.
         """
         chance = random.Random(f"{seed} {self.lab.release} {number}")
         programs: dict[str, list[dict[str, Any]]] = {}
         for command in self.commands:
             programs.setdefault(_program(command["argv"]), []).append(command)
-        drawn = "apt-get install" if number <= len(mortal.MANNERS) else chance.choice(sorted(programs))
-        command = chance.choice(programs[drawn])
-        manner = mortal.MANNERS[number % len(mortal.MANNERS)]
-        return Moment(command["command"], tuple(command["argv"]), chance.uniform(0, command["seconds"]), manner)
+        thirds = len(mortal.MANNERS)
+        manner, into = mortal.MANNERS[number % thirds], chance.random()
+        if number <= thirds:
+            command, into = programs["apt-get install"][0], (number - 1 + into) / thirds
+        else:
+            command = chance.choice(programs[chance.choice(sorted(programs))])
+        return Moment(command["command"], tuple(command["argv"]), into * command["seconds"], manner)
 
 
 def _program(argv: list[str]) -> str:

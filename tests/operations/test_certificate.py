@@ -162,6 +162,7 @@ def test_certbot_is_content_but_nothing_is_there() -> None:
         ("DNS problem: NXDOMAIN looking up A for mail.brightmail.example", "verify dns"),
         ("Could not bind TCP port 80 because it is already in use", "verify web"),
         ("Timeout during connect (likely firewall problem)", "port 80"),
+        ("SSLError certificate verify failed: certificate is not yet valid", "clock"),
         ("SSLError certificate verify failed: unable to get local issuer", "ca_bundle"),
         ("something else", "letsencrypt.log"),
     ],

@@ -43,6 +43,12 @@ def test_an_index_older_than_a_day_is_fetched_again() -> None:
     assert RefreshIndex(debian.PLATFORM).diff(host) is not None
 
 
+def test_an_index_from_a_time_to_come_is_not_believed() -> None:
+    host = FakeHost(ticks=-700 * DAY)
+    host.put("/var/lib/apt/lists/mirror_Packages", "")
+    assert RefreshIndex(debian.PLATFORM).diff(host) is not None
+
+
 def test_dnf_looks_after_its_own_index() -> None:
     assert RefreshIndex(redhat.PLATFORM).diff(FakeHost()) is None
 
@@ -51,6 +57,7 @@ def test_dnf_looks_after_its_own_index() -> None:
     ("said", "do"),
     [
         ("Err:1 http://mirror InRelease\nE: Failed to fetch http://mirror", "mirror"),
+        ("E: Release file for http://mirror/InRelease is not valid yet (invalid for another 710d)", "timedatectl"),
         ("E: Could not get lock /var/lib/apt/lists/lock. It is held by process 7 (apt-get)", "Wait for it to end"),
     ],
 )

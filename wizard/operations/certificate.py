@@ -167,6 +167,8 @@ def advice(text: str, names: tuple[str, ...]) -> str:
             "The authority cannot reach port 80 here, or this server not the authority. Does the provider have a "
             "firewall of its own, in its panel? Open TCP port 80 there, then apply again."
         )
+    if "not yet valid" in text or "has expired" in text:
+        return "Is the clock right? Look with: relay-wizard verify clock   and mend that, then apply again."
     if "certificate verify failed" in text or "ssl" in text:
         return "The authority's own server is not trusted: give its CA file in certbot.ca_bundle."
     return f"Read more in {LOG}, then apply again."

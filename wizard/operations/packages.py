@@ -163,6 +163,8 @@ def refresh_index(host: Host) -> None:
     if done.ok and not errors:
         return
     advice = "Is the network up, and does the mirror in /etc/apt answer? Then apply again."
+    if re.search(r"not valid yet|expired", "\n".join(errors)):
+        advice = "Is the clock right? Look with: timedatectl   and set it, then apply again."
     raise OperationFailed(
         "fetch the package index", " / ".join(errors) or done.complaint, LOCK_ADVICE if _locked(done) else advice,
     )  # fmt: skip

@@ -31,13 +31,15 @@ ZONES = "/usr/share/zoneinfo"
 
 
 def index_age(host: Host) -> float | None:
-    """Seconds since apt's index was fetched, None when it never was."""
+    """Seconds since apt's index was fetched, None when it never was as far as the clock of today can tell."""
     lists = [name for name in host.list(INDEX) if name.endswith(("Packages", "Release", "lz4", "gz", "xz"))]
     if not lists:
         return None
     # The folder changes when a list in it is replaced; a list itself carries the mirror's time.
     times = [found.mtime for path in (INDEX_STAMP, INDEX) if (found := host.stat(path)) is not None]
-    return max(0.0, host.now().timestamp() - max(times)) if times else None
+    # Of a clock that was years ahead nothing is believed, or the index would be young for years.
+    ages = [max(0.0, age) for age in (host.now().timestamp() - time for time in times) if age > -DAY]
+    return min(ages, default=None)
 
 
 def pending_upgrades(host: Host, platform: Platform) -> tuple[str, ...] | None:
