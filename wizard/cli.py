@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from state.store import Locked, Store, StoreError, StoreFullError
 from wizard.answers import Answers, AnswersError, as_tables, as_toml, load, parse
+from wizard.operation import advice
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -72,11 +73,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return Exit.WELL
     except (OSError, sqlite3.Error) as error:
-        return _complain(
-            f"it cannot go on: {error}. Is the disk of {arguments.state} full (df -h)? "
-            "Mend what is named, then start it again; what is done stays done.",
-            Exit.OPERATION_FAILED,
-        )
+        otherwise = f"Look after the disk of {arguments.state}, then start it again; what is done stays done."
+        return _complain(f"it cannot go on: {error}. {advice(error, otherwise)}", Exit.OPERATION_FAILED)
     except KeyboardInterrupt:
         # The run, if one was started, is not ours to stop: it goes on.
         return _complain(

@@ -18,11 +18,18 @@ Command = tuple[str, ...]
 # How the kernel, apt, dpkg and SQLite each say that there is no room.
 DISK_FULL = re.compile(r"no space left|enough free space|disk is full|quota exceeded", re.IGNORECASE)
 MAKE_ROOM = "The disk is full. Look with: df -h   and make room, then start it again; what is done stays done."
+READ_ONLY = re.compile(r"read-only file ?system|readonly database", re.IGNORECASE)
+MAKE_WRITABLE = (
+    "Nothing can be written there: a disk that fails is made read-only by the kernel. Look with: findmnt -O ro   and "
+    "dmesg   and mend that, then start it again; what is done stays done."
+)
 
 
 def advice(got: object, otherwise: str) -> str:
-    """What to do about the failure `got`: make room when the disk is full, else what its reporter says."""
-    return MAKE_ROOM if DISK_FULL.search(str(got)) else otherwise
+    """What to do about the failure `got`: the disk's own troubles first, else what its reporter says."""
+    if DISK_FULL.search(str(got)):
+        return MAKE_ROOM
+    return MAKE_WRITABLE if READ_ONLY.search(str(got)) else otherwise
 
 
 class OperationFailed(Exception):  # noqa: N818 - it says what happened

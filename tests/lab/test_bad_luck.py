@@ -14,6 +14,7 @@ import subprocess
 import time
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -53,6 +54,13 @@ NOBODY = ("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups")
 # Holds a port or a lock until its standard input closes, so that nothing outlives a test.
 HOLD_PORT = "import socket,sys; s=socket.create_server(('0.0.0.0',{})); print('held',flush=True); sys.stdin.read()"
 HOLD_LOCK = "import fcntl,sys; f=open('{}','w'); fcntl.lockf(f,2); print('held',flush=True); sys.stdin.read()"
+
+WRONG_CLOCK = """
+import datetime
+from wizard.host import LocalHost
+right = LocalHost.now
+LocalHost.now = lambda self: right(self) + datetime.timedelta(days={})
+"""
 
 
 @dataclass(frozen=True)
@@ -123,6 +131,28 @@ class Luck:
         finally:
             self.vps.run("umount", path)
             self.vps.run("rm", "/var/tmp/instead")
+
+    @contextmanager
+    def read_only(self, path: str) -> Iterator[None]:
+        """Nobody can write below `path`, as after a disk error."""
+        self.vps.run("mount", "--bind", path, path)
+        self.vps.run("mount", "-o", "remount,bind,ro", path)
+        try:
+            yield
+        finally:
+            self.vps.run("umount", path)
+
+    @contextmanager
+    def clock_off(self, days: int) -> Iterator[None]:
+        """The program takes the time for another: the clock itself is that of the machine around the lab."""
+        (libraries,) = self.vps.root.glob(f"{CHECKOUT.lstrip('/')}/.venv/lib/python3.*/site-packages")
+        (libraries / "wrong_clock.py").write_text(WRONG_CLOCK.format(days))
+        (libraries / "zz-wrong-clock.pth").write_text("import wrong_clock\n")
+        try:
+            yield
+        finally:
+            (libraries / "wrong_clock.py").unlink()
+            (libraries / "zz-wrong-clock.pth").unlink()
 
     @contextmanager
     def file(self, path: str, content: str) -> Iterator[None]:
@@ -411,6 +441,21 @@ def test_a_resolver_that_is_silent_costs_seconds_not_minutes(luck: Luck) -> None
     assert "/etc/resolv.conf" in told["preflight.resolver"]["do"]
 
 
+def test_dead_name_servers_are_named_and_the_sheet_is_printed_all_the_same(luck: Luck) -> None:
+    begun = time.monotonic()
+    with luck.lost_on_the_way("udp dport 53 drop", "tcp dport 53 drop"):
+        luck.vps.run(LAUNCHER, "steps", "--answers", ANSWERS)
+        asked = Asked(luck.ask("verify", "dns", "ptr", "--json"))
+        sheet = luck.ask("records")
+    assert time.monotonic() - begun < 120, f"took {time.monotonic() - begun:.0f} s"
+    assert asked.status == CHECK_FAILS, asked.told()
+    failed = [check for check in asked.data["checks"] if check["status"] == "fail"]
+    assert {check["step"] for check in failed} == {"dns", "ptr"}, asked.told()
+    assert all(check["got"] and check["do"] for check in failed), asked.told()
+    assert sheet.status == OK, sheet.told()
+    assert "mail.brightmail.example" in sheet.out
+
+
 def test_another_mail_server_on_port_25_is_named(luck: Luck) -> None:
     with luck.holding(HOLD_PORT.format(25)):
         asked = luck.apply("preflight")
@@ -503,6 +548,32 @@ def test_a_disk_too_full_for_a_configuration_file(luck: Luck) -> None:
     assert names == [".filler"], f"wanted no half-written file, found {names}"
 
 
+def test_an_etc_that_cannot_be_written(luck: Luck) -> None:
+    before = luck.changed_files()
+    with luck.read_only("/etc"):
+        asked = luck.apply("hostname")
+    assert asked.status == OPERATION_FAILED, asked.told()
+    told = failure(asked)
+    assert "ead-only file system" in told["got"]
+    assert "findmnt" in told["do"]
+    new = [path for path, state in luck.changed_files().items() if before.get(path) != state]
+    assert not [path for path in new if path.startswith("/etc/")], new
+    assert luck.apply("hostname").status == OK
+
+
+@pytest.mark.parametrize("days", [730, -730])
+def test_a_clock_that_is_two_years_off_costs_nothing(luck: Luck, days: int) -> None:
+    with luck.clock_off(days):
+        asked = luck.apply("hostname")
+        assert asked.status == OK, asked.told()
+        assert asked.events[0]["at"][:4] != str(datetime.now(UTC).year), "this case has lost its point"
+        assert luck.steps()["hostname"] == "verified"
+    asked = luck.apply("hostname")
+    assert asked.status == OK, asked.told()
+    assert asked.finished["changed"] == 0
+    assert luck.steps()["hostname"] == "verified"
+
+
 def test_a_contradicting_file_of_the_operator_is_named_and_left(luck: Luck) -> None:
     theirs = "[DEFAULT]\nbantime = 10m\n[no-such-filter]\nenabled = true\n"
     with luck.file("/etc/fail2ban/jail.d/zz-mine.local", theirs):
@@ -546,6 +617,12 @@ def test_a_full_disk_below_the_state_ends_with_a_word(luck: Luck, size: str) -> 
         assert "df -h" in result.err + result.out, result.told()
     assert "Traceback" not in result.err + result.out + again.err, result.told() + again.told()
     assert again.status in {OK, OPERATION_FAILED}, again.told()
+
+
+def test_a_state_that_cannot_be_written_is_told(luck: Luck) -> None:
+    with luck.read_only("/var/lib/relay-wizard"):
+        result = luck.ask("apply", "hostname", "--answers", ANSWERS, "--yes", timeout=60)
+    refused(result, OPERATION_FAILED, "findmnt")
 
 
 # Runs
