@@ -6,6 +6,7 @@ is forgotten. What the machine says of itself (packages, units, firewall, Postfi
 
 from __future__ import annotations
 
+import difflib
 import fnmatch
 import hashlib
 import os
@@ -61,13 +62,20 @@ class Footprint:
     found: dict[str, object]
 
     def differs_from(self, other: Footprint) -> list[str]:
-        """What is not as there, a line each."""
+        """What is not as there, each with the difference."""
         keys = sorted(self.found.keys() | other.found.keys())
         return [
-            f"{key}: wanted {_short(other.found.get(key))}, got {_short(self.found.get(key))}"
+            f"{key}: {_difference(other.found.get(key), self.found.get(key))}"
             for key in keys
             if self.found.get(key) != other.found.get(key)
         ]
+
+
+def _difference(wanted: object, got: object) -> str:
+    if not isinstance(wanted, list) or not isinstance(got, list) or wanted[:3] != got[:3]:
+        return f"wanted {_short(wanted)}, got {_short(got)}"
+    before, after = str(wanted[3]).splitlines(), str(got[3]).splitlines()
+    return "\n    ".join(["not as wanted:", *difflib.unified_diff(before, after, "wanted", "got", lineterm="", n=0)])
 
 
 def _short(found: object) -> str:
@@ -124,14 +132,17 @@ def _names(machine: Machine, path: str) -> dict[int, str]:
     return {int(entry[2]): entry[0] for entry in entries}
 
 
-def _content(data: bytes, inside: str) -> object:
+def _content(data: bytes, inside: str) -> str:
     if inside in ACCOUNTS:
         text = data.decode()
         for pattern, word in ACCOUNTS[inside]:
             text = re.sub(pattern, word, text, flags=re.MULTILINE)
-        return sorted(text.splitlines())
+        return "\n".join(sorted(text.splitlines()))
     if inside in IN_ANY_ORDER:
-        return sorted(data.decode().splitlines())
+        return "\n".join(sorted(data.decode().splitlines()))
+    if inside.startswith("/etc/"):
+        # Kept as it is, to be able to tell what differs.
+        return data.decode(errors="backslashreplace")
     return hashlib.sha256(data).hexdigest()
 
 

@@ -620,6 +620,7 @@ def test_a_full_disk_below_the_state_ends_with_a_word(luck: Luck, size: str) -> 
 
 
 def test_a_state_that_cannot_be_written_is_told(luck: Luck) -> None:
+    luck.vps.run(LAUNCHER, "steps", "--answers", ANSWERS)
     with luck.read_only("/var/lib/relay-wizard"):
         result = luck.ask("apply", "hostname", "--answers", ANSWERS, "--yes", timeout=60)
     refused(result, OPERATION_FAILED, "findmnt")
