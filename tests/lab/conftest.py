@@ -116,6 +116,6 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         asked = terminalreporter.config
         whole = not asked.option.keyword and not any("::" in word for word in asked.args)
         reliability.keep(FAULTS, whole=whole)
-        terminalreporter.section("faults: tried, survived")
+        terminalreporter.section("faults")
         for line in reliability.table(FAULTS).splitlines():
             terminalreporter.write_line(line)

@@ -32,11 +32,11 @@ class Kind:
 
 
 KINDS = (
-    Kind("Engine killed before, inside or after an operation, one after the other", "test_kills.py::test_engines_"),
-    Kind("Set-up killed once, inside a command: engine, engine and command, or power", "test_kills.py::test_a_set_up_"),
-    Kind("Operator shut out: firewall, keys, no answer, reboot, killed engine", "test_lock_out.py::"),
+    Kind("The engine dies before, in and after every operation, and taking back", "test_kills.py::test_engines_"),
+    Kind("It dies once, in a command: alone, with the command, or the power fails", "test_kills.py::test_a_set_up_"),
+    Kind("The operator is shut out: firewall, keys, no answer, reboot, killed engine", "test_lock_out.py::"),
     Kind("Bad input and bad luck: network, mirror, disk, locks, clock, files, state", "test_bad_luck.py::"),
-    Kind("Finished relay broken: named by a check, then mended", "test_relay.py::test_what_breaks_"),
+    Kind("A finished relay breaks: a check has to name it", "test_relay.py::test_what_breaks_"),
 )
 
 # Node id of a test -> faults injected, faults survived.
@@ -77,8 +77,8 @@ def release_of(test: str) -> str:
 
 def table(numbers: Numbers) -> str:
     """The README's table."""
-    columns = [f"{DEBIAN[release]}: tried, survived" for release in RELEASES]
-    lines = [f"| fault | {' | '.join(columns)} |", f"|---|{'---|' * len(columns)}"]
+    columns = [DEBIAN[release] for release in RELEASES]
+    lines = [f"| survived, of the faults injected | {' | '.join(columns)} |", f"|---|{'---|' * len(columns)}"]
     lines += [
         f"| {kind.title} | {' | '.join(_cell(kind, release, numbers) for release in RELEASES)} |" for kind in KINDS
     ]
@@ -89,7 +89,7 @@ def _cell(kind: Kind, release: str, numbers: Numbers) -> str:
     found = [count for test, count in numbers.items() if kind.tests in test and release_of(test) == release]
     if not found:
         return "not run"
-    return f"{sum(tried for tried, _ in found)}, {sum(survived for _, survived in found)}"
+    return f"{sum(survived for _, survived in found)} of {sum(tried for tried, _ in found)}"
 
 
 def written(readme: str, numbers: Numbers) -> str:
