@@ -18,6 +18,7 @@ from textual.binding import Binding, BindingType
 from textual.css.query import NoMatches
 from textual.filter import LineFilter, Monochrome, NoColor
 
+from screens.base import WizardScreen
 from screens.desk import Checklist, Desk, Place
 from screens.dialogs import Confirm
 from screens.main_screen import MainScreen
@@ -29,13 +30,14 @@ from wizard.answers import Answers, AnswersError
 from wizard.check import Status
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from textual.color import Color
     from textual.screen import Screen
 
     from state.store import Run
     from wizard.check import CheckResult
+    from wizard.rollback import Decision
 
 T = TypeVar("T")
 
@@ -93,6 +95,7 @@ class RelayWizard(App[int]):
         self._began = 0.0
         self._tell = False
         self._tailed = -1
+        self.may_confirm = False
 
     # Coming and going
 
@@ -256,7 +259,14 @@ class RelayWizard(App[int]):
         """Whether the run only waits for DNS: then others may begin, which ends it."""
         return self.run_goes_on and self.progress.waiting
 
-    def begin(self, kind: str, ids: Sequence[str], wait: int = 0) -> None:
+    @property
+    def asks_for_login(self) -> bool:
+        """Whether the run waits for a new login of the operator."""
+        return self.run_goes_on and self.progress.asks_for_login
+
+    def begin(
+        self, kind: str, ids: Sequence[str], wait: int = 0, decided: Mapping[str, Decision] | None = None
+    ) -> None:
         """Start a run and watch it."""
         self.main.show_section("Run")
         self.main.focus_part()
@@ -266,7 +276,7 @@ class RelayWizard(App[int]):
             self.main.say("")
             self.background(lambda: self._run(number), lambda run: self.follow(run, tell=True))
 
-        self.background(lambda: self.desk.start(kind, ids, wait), land)
+        self.background(lambda: self.desk.start(kind, ids, wait, decided), land)
 
     def _run(self, number: int) -> Run:
         with self.desk.engine() as engine:
@@ -314,7 +324,7 @@ class RelayWizard(App[int]):
         ended = self._ended
         events = [self._fresh.popleft() for _ in range(len(self._fresh))]
         for event in events:
-            self.progress.take(event)
+            self._take(event)
             if event["event"] == "check.finished":
                 self.results.setdefault(event["step"], {})[event["id"]] = event
         part = self.main.query_one(RunPart)
@@ -331,8 +341,47 @@ class RelayWizard(App[int]):
             self._tell = False
             self._run_ended(ended)
 
+    def _take(self, event: dict[str, Any]) -> None:
+        look, age = self.desk.look, 0.0
+        if event["event"] == "guard.waiting":
+            from datetime import datetime
+
+            age = max(0.0, (look.now() - datetime.fromisoformat(event["at"])).total_seconds())
+            self.background(self.desk.may_confirm, self._note_confirm)
+            elsewhere = self.screen is not self.main or self.main.section != "Run"
+            if elsewhere and isinstance(self.screen, WizardScreen) and not self._ended:
+                self.screen.say("Your way in was changed: log in once more. 3 on the checklist shows how.", "bad")
+        self.progress.take(event, age, look.monotonic())
+
+    def _note_confirm(self, may: bool) -> None:  # noqa: FBT001 - a result
+        self.may_confirm = may
+        self.main.show_keys()
+
+    def more_time(self) -> None:
+        """Begin the countdown of the guard anew."""
+        if self.asks_for_login:
+            self.background(self.desk.more_time, lambda seconds: self.main.say(f"{seconds} seconds from now.", "good"))
+        else:
+            self.main.say("Nothing is counted down.")
+
+    def confirm_way_in(self) -> None:
+        """Give the operator's word that the way in works."""
+        if self.asks_for_login:
+            self.background(self.desk.confirm, lambda why: self.main.say(why, "bad") if why else None)
+        else:
+            self.main.say("There is nothing to confirm.")
+
     def _show_progress(self, run: Run, part: RunPart) -> None:
         seconds = self.desk.look.monotonic() - self._began
+        login = self.progress.login
+        now = self.desk.look.monotonic()
+        part.guard(
+            *(
+                (login.state, login.text(now, may_confirm=self.may_confirm, short=self.main.has_class("-short")))
+                if login
+                else ("", "")
+            )
+        )
         part.head(f"run {run.id}  {self.progress.line(seconds)}\n{self.progress.doing}")
         if int(seconds) != self._tailed or run.status != "running":
             # Once a second: output that flies by cannot be read anyway, and costs the line.
@@ -369,7 +418,7 @@ class RelayWizard(App[int]):
             return
         doing = ""
         if self.run_goes_on and self._followed:
-            doing = self.progress.short
+            doing = self.progress.short(self.desk.look.monotonic())
         self.main.top(doing)
         self.main.show_keys()
 

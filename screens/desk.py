@@ -73,6 +73,21 @@ class Checklist:
         return tuple(state.step.id for state in self.states if state.status not in {"verified", "skipped"})
 
 
+@dataclass(frozen=True)
+class Back:
+    """What a rollback would do.
+
+    Attributes:
+        ids: the steps, in the order in which they are taken back.
+        changes: each with its step, the newest first.
+        conflicts: files that somebody has changed since: the operator decides.
+    """
+
+    ids: tuple[str, ...]
+    changes: tuple[tuple[str, str], ...]
+    conflicts: tuple[Conflict, ...]
+
+
 @dataclass
 class Place:
     """Where the operator left: which step, which part of it, how the screen was drawn."""
@@ -92,6 +107,7 @@ class Desk:
         steps: the checklist.
         look: the machine, on which changes are refused.
         launch: starts a run that does not live in this terminal.
+        hand: the machine, to be changed: for the timer of the guard alone, all else is changed by runs.
         session: the operator's SSH session.
         exports: the folder into which sheets are saved on request.
         passwords: what the operator typed; in memory alone, handed to a run and gone with this process.
@@ -102,6 +118,7 @@ class Desk:
     steps: Sequence[Step]
     look: Host
     launch: Launch
+    hand: Host
     session: SshSession | None = None
     exports: Path = field(default_factory=Path.home)
     passwords: dict[str, Secret] = field(default_factory=dict)
@@ -241,18 +258,65 @@ class Desk:
         with self.engine() as engine:
             detached.stop_waiting(engine.store, engine.now())
 
-    def changes(self, step_id: str) -> list[str]:
-        """What a rollback of the step would take back, in words, the newest first."""
-        with self.engine() as engine:
-            found = engine.store.changes(step_id)
-            return [str(change.record.get("summary", change.operation)) for change in found]
+    # The way back
 
-    def conflicts(self, *ids: str) -> list[Conflict]:
-        """The files that a rollback of steps, in this order, would leave: somebody has changed them since."""
-        from wizard.rollback import foresee
+    def back(self, step_id: str = "") -> Back:
+        """What a rollback of a step, or of the whole set-up, would take back; the machine is looked at."""
+        from wizard.rollback import foresee, steps_back
 
         with self.engine() as engine:
-            return foresee(engine.store, engine.look, *ids)
+            changes = engine.store.changes(step_id or None)
+            ids = steps_back([step.id for step in self.steps], [change.step for change in changes])
+            summaries = [(change.step, str(change.record["summary"])) for change in changes]
+            return Back(tuple(ids), tuple(summaries), tuple(foresee(engine.store, self.look, *ids)))
+
+    def keep(self, step_id: str, operation: str, *, kept: bool) -> None:
+        """Leave a setting as the operator has it from now on, or no longer."""
+        with self.engine() as engine:
+            if kept:
+                engine.store.keep(step_id, operation, engine.now())
+            else:
+                engine.store.let_go(step_id, operation)
+            engine.plan([engine.step(step_id)])
+
+    # The guard over the operator's way in
+
+    def asks_for_login(self, ids: Sequence[str]) -> bool:
+        """Whether applying these steps asks for a new login, or takes everything back."""
+        from wizard import guard
+
+        with self.engine() as engine:
+            context = engine.context()
+            return guard.is_wanted("auto", self.session) and any(step.guarded(context) for step in engine.choose(ids))
+
+    def may_confirm(self) -> bool:
+        """Whether the operator's word from this session shows that the way in works."""
+        from wizard import guard
+
+        with self.engine() as engine:
+            return not guard.refusal(engine.store.last_guard(), self.session)
+
+    def more_time(self) -> int | None:
+        """Begin the countdown anew; its seconds, None when there is none."""
+        from wizard import guard
+
+        with self.engine() as engine:
+            found = engine.store.last_guard()
+            if found is None or not found.is_open:
+                return None
+            guard.set_timer(engine.store, self.hand, found.record["seconds"])
+            return int(found.record["seconds"])
+
+    def confirm(self) -> str:
+        """Give the operator's word that the way in works; why it does not count, '' when it does."""
+        from wizard import guard
+
+        with self.engine() as engine:
+            found = engine.store.last_guard()
+            if found is None or (refusal := guard.refusal(found, self.session)):
+                return refusal if found else "there is nothing to confirm"
+            guard.prove(engine.store, self.hand, found, "the operator's word")
+            return ""
 
     def output(self, run: int) -> Path:
         """The file with the output of a run's commands."""
@@ -326,10 +390,12 @@ def open_desk(state: Path, given: str | None) -> Desk:
     redactor = Redactor()
     look = DryRunHost(redactor=redactor)
 
-    def launch(store: Store, request: dict[str, Any], passwords: Mapping[str, Secret], at: str) -> int:
-        return detached.start(store, LocalHost(redactor=redactor), request, passwords, at)
+    hand = LocalHost(redactor=redactor)
 
-    desk = Desk(state, STEPS, look, launch, look.ssh_session(), redactor=redactor)
+    def launch(store: Store, request: dict[str, Any], passwords: Mapping[str, Secret], at: str) -> int:
+        return detached.start(store, hand, request, passwords, at)
+
+    desk = Desk(state, STEPS, look, launch, hand, look.ssh_session(), redactor=redactor)
     if given is not None:
         from wizard.answers import load
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING, ClassVar
 
 from textual import on
@@ -11,28 +12,36 @@ from textual.content import Content
 from textual.widgets import ContentSwitcher, Input, Static
 
 from screens.base import WizardScreen
-from screens.dialogs import Confirm
+from screens.dialogs import Confirm, Conflicting
 from screens.parts import ChecksPart, PlanPart, RunPart, operation_text
 from screens.questions import FieldBox, StepForm
 from screens.verbs import VERBS, key_line
 from screens.widgets import KeyBar, Row, Rows, Sections
-from screens.words import GLYPHS, MEANINGS, TONES, listed, moment
+from screens.words import GLYPHS, MEANINGS, TONES, duration, listed, moment
 from wizard.answers import AnswersError
 from wizard.printable import printable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     from textual.app import ComposeResult
 
-    from screens.desk import Checklist
+    from screens.desk import Back, Checklist
     from wizard.checklist import StepState
     from wizard.engine import StepPlan
+    from wizard.rollback import Decision
 
 SECTIONS = ("Questions", "Plan", "Run", "Checks")
 TYPING_KEYS = (("Enter", "Next field"), ("Shift+Tab", "Last field"), ("Esc", "Checklist"), ("F1", "Help"))
 # How long “Apply all” goes on watching for the records that the operator publishes.
 A_DAY = 86400
+# Said before a change that could cut the operator off.
+LOGIN_FIRST = (
+    "Your way in by SSH changes. From a second terminal, log in once more",
+    "within {time}, or all of it is put back by itself.",
+    "",
+)
+KEEP = "keep"
 # How many changes a question before applying names, before it counts the rest.
 NAMED_CHANGES = 9
 
@@ -41,7 +50,7 @@ class MainScreen(WizardScreen):
     """Checklist and step. All verbs are keys; each acts on the step that is open or under the cursor."""
 
     HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (70, "-wide")]  # noqa: RUF012 - as Textual declares it
-    KEYS = key_line(at_run=False, waits=False)
+    KEYS = key_line(section="Questions")
     BINDINGS: ClassVar[list[BindingType]] = [
         *(
             Binding(verb.key, verb.action, verb.word, show=False)
@@ -193,6 +202,7 @@ class MainScreen(WizardScreen):
         def land(plan: StepPlan) -> None:
             if step_id == self.open_id:
                 part.show(plan)
+                self.show_keys()
                 self.wizard.refresh_checklist()
 
         def fail(error: Exception) -> None:
@@ -368,18 +378,19 @@ class MainScreen(WizardScreen):
             return
         self.say("looking at the machine …")
 
-        def land(plan: StepPlan) -> None:
+        def land(found: tuple[StepPlan, bool]) -> None:
+            plan, asks_for_login = found
             if not self.is_current or step_id != self.open_id:
                 return
             if plan.skip or not plan.changes:
                 self.say("Nothing to change; the checks run now.")
                 self._verify()
             else:
-                self._ask_to_apply(plan)
+                self._ask_to_apply(plan, LOGIN_FIRST if asks_for_login else ())
 
-        self.background(lambda: self.desk.plan(step_id), land)
+        self.background(lambda: (self.desk.plan(step_id), self.desk.asks_for_login([step_id])), land)
 
-    def _ask_to_apply(self, plan: StepPlan) -> None:
+    def _ask_to_apply(self, plan: StepPlan, login_first: Sequence[str]) -> None:
         summaries = [
             entry.change.summary if entry.change else entry.operation.summary
             for entry in plan.operations
@@ -388,7 +399,8 @@ class MainScreen(WizardScreen):
         lines = [f"+ {summary}" for summary in summaries[:NAMED_CHANGES]]
         if len(summaries) > NAMED_CHANGES:
             lines.append(f"and {len(summaries) - NAMED_CHANGES} more")
-        lines += ["", "It goes on by itself if this terminal closes. u takes it back.", *self._instead()]
+        lines += ["", *self._login_lines(login_first)]
+        lines += ["It goes on by itself if this terminal closes. u takes it back.", *self._instead()]
         number = "1 change" if len(summaries) == 1 else f"{len(summaries)} changes"
         self.say("")
         self.app.push_screen(
@@ -407,12 +419,16 @@ class MainScreen(WizardScreen):
         if not ids:
             self.say("Everything is done. V runs all checks.", "good")
             return
+        self.background(lambda: self.desk.asks_for_login(ids), lambda asks: self._ask_to_apply_all(ids, asks=asks))
+
+    def _ask_to_apply_all(self, ids: tuple[str, ...], *, asks: bool) -> None:
         lines = [
             f"{len(ids)} steps are not done yet, from “{self.desk.step(ids[0]).title}” on.",
             "Each is applied, then verified before those that need it.",
             "Where DNS is needed it waits, for a day at most, until you have",
             "published the records (r shows them), and goes on by itself.",
             "",
+            *self._login_lines(LOGIN_FIRST if asks else ()),
             "Close this terminal when you like: the work goes on.",
             *self._instead(),
         ]
@@ -420,6 +436,11 @@ class MainScreen(WizardScreen):
             Confirm("Apply all that is left?", lines, "Apply all", careful=True),
             lambda yes: self.wizard.begin("apply", ids, A_DAY) if yes else None,
         )
+
+    def _login_lines(self, lines: Sequence[str]) -> list[str]:
+        """What is asked of the operator where the way in changes, with the time that there is for it."""
+        seconds = self.wizard.answers.ssh.revert_after
+        return [line.format(time=duration(seconds)) for line in lines]
 
     def _instead(self) -> list[str]:
         """What becomes of the run that waits, if there is one."""
@@ -489,25 +510,84 @@ class MainScreen(WizardScreen):
         """Ask, then take back."""
         self._with_step(self._roll_back)
 
-    def _roll_back(self) -> None:
-        step = self.desk.step(self.open_id)
-        if not self._may_begin():
+    def _roll_back(self, step_id: str = "") -> None:
+        if self._may_begin():
+            self.say("looking at the machine …")
+            step_id = step_id or self.open_id
+            self.background(lambda: self.desk.back(step_id), lambda back: self._ask_about(back, {}))
+
+    def action_roll_back_all(self) -> None:
+        """Ask, then take back the whole set-up."""
+        if self._may_begin():
+            self.say("looking at the machine …")
+            self.background(self.desk.back, lambda back: self._ask_about(back, {}))
+
+    def _ask_about(self, back: Back, decided: dict[str, Decision]) -> None:
+        """Ask about one file after the other that somebody has changed since; then about the whole."""
+        self.say("")
+        if not back.changes:
+            self.say("Nothing was changed that could be taken back.")
             return
+        left = [conflict for conflict in back.conflicts if conflict.path not in decided]
+        if not left:
+            self._ask_to_take_back(back, decided)
+            return
+        conflict = left[0]
 
-        def land(changes: list[str]) -> None:
-            if not changes:
-                self.say(f"{step.title} has changed nothing that could be taken back.")
-                return
-            lines = [f"- {summary}" for summary in changes[:NAMED_CHANGES]]
-            if len(changes) > NAMED_CHANGES:
-                lines.append(f"and {len(changes) - NAMED_CHANGES} more")
-            lines += ["", "Files get back their old content; installed packages stay.", *self._instead()]
-            self.app.push_screen(
-                Confirm(f"Take back what “{step.title}” changed?", lines, "Take back", careful=True),
-                lambda yes: self.wizard.begin("rollback", (step.id,)) if yes else None,
-            )
+        def answered(choice: str | None) -> None:
+            if choice is None:
+                self.say("Nothing was taken back.")
+            else:
+                self._ask_about(back, {**decided, conflict.path: conflict.decide(choice)})
 
-        self.background(lambda: self.desk.changes(step.id), land)
+        place = f"File {len(decided) + 1} of {len(back.conflicts)}: "
+        self.app.push_screen(Conflicting(conflict, place), answered)
+
+    def _ask_to_take_back(self, back: Back, decided: dict[str, Decision]) -> None:
+        lines = [f"- {summary}" for _, summary in back.changes[:NAMED_CHANGES]]
+        title = f"Take back what “{self._title(back.ids[0])}” changed?"
+        if len(back.ids) > 1:
+            counts = Counter(step for step, _ in back.changes)
+            title = f"Take back all {len(back.changes)} changes of {len(back.ids)} steps?"
+            lines = [f"- {self._title(step)}: {counts[step]}" for step in back.ids[:NAMED_CHANGES]]
+        more = (len(back.ids) if len(back.ids) > 1 else len(back.changes)) - NAMED_CHANGES
+        if more > 0:
+            lines.append(f"and {more} more")
+        kept = [path for path, word in decided.items() if word.choice == KEEP]
+        lines += ["", *(f"Kept as it is: {path}" for path in kept)]
+        lines += ["Files get back their old content; installed packages stay.", *self._instead()]
+        self.app.push_screen(
+            Confirm(title, lines, "Take back", careful=True),
+            lambda yes: self.wizard.begin("rollback", back.ids, decided=decided) if yes else None,
+        )
+
+    def _title(self, step_id: str) -> str:
+        return next((step.title for step in self.desk.steps if step.id == step_id), step_id)
+
+    def action_keep(self) -> None:
+        """Leave the setting under the cursor as the operator has it, or let go of it again."""
+        part = self.query_one(PlanPart)
+        entry, step_id = part.chosen, self.open_id
+        if self.section != "Plan" or entry is None:
+            self._with_step(lambda: self._turn("Plan"))
+        elif not (entry.kept or entry.changes):
+            self.say("It is as planned: there is nothing to keep.")
+        else:
+            kept = not entry.kept
+
+            def land(_: None) -> None:
+                self.say("Kept as you have it. k lets it go again." if kept else "As planned again: a puts it back.")
+                self.refresh_plan()
+
+            self.background(lambda: self.desk.keep(step_id, entry.operation.id, kept=kept), land)
+
+    def action_more_time(self) -> None:
+        """Begin the countdown of the guard anew."""
+        self.wizard.more_time()
+
+    def action_confirm_way_in(self) -> None:
+        """Give the operator's word that the way in works."""
+        self.wizard.confirm_way_in()
 
     def action_stop_waiting(self) -> None:
         """End the run that only waits."""
@@ -558,8 +638,13 @@ class MainScreen(WizardScreen):
 
     def show_keys(self) -> None:
         """Show the keys that serve now."""
-        keys = TYPING_KEYS if self._typing else key_line(at_run=self.section == "Run", waits=self.wizard.waits)
-        self.query_one(KeyBar).set_keys(keys)
+        plan = next((part.plan for part in self.query(PlanPart)), None)
+        serving = key_line(
+            section=self.section, waits=self.wizard.waits, login=self.wizard.asks_for_login,
+            word=self.wizard.may_confirm,
+            drifted=plan is not None and any(entry.is_drifted or entry.kept for entry in plan.operations),
+        )  # fmt: skip
+        self.query_one(KeyBar).set_keys(TYPING_KEYS if self._typing else serving)
 
 
 def said_here(message: str) -> str:

@@ -28,6 +28,58 @@ TAIL_BYTES = 2048
 STYLES = {"good": "$text-success", "bad": "$text-error bold", "warn": "$text-warning", "dim": "dim"}
 
 
+@dataclass(frozen=True)
+class LoginAsked:
+    """A change of the operator's way in that stays only when a new login is seen.
+
+    Attributes:
+        command: what to type into a second terminal.
+        falls: when all is taken back, in seconds of the clock that never jumps.
+        state: "waiting", "proved" or "reverted".
+        how: what has proved it.
+    """
+
+    command: str = ""
+    falls: float = 0.0
+    state: str = "waiting"
+    how: str = ""
+
+    def text(self, now: float, *, may_confirm: bool, short: bool = False) -> str:
+        """What the operator is told; `short` where there is hardly a line for it."""
+        match self.state:
+            case "waiting" if short:
+                return f"{self.command}\nin a second terminal, within {self.left(now)}, or all goes back. e: more time"
+            case "proved":
+                return f"Your new way in works: {self.how}. What was changed stays."
+            case "reverted":
+                return "No new login was seen in time. Everything that was changed for it is back as it was."
+            case _:
+                word = " Or o: you are in by the new way." if may_confirm else ""
+                return (
+                    "Your way in was changed. Keep this window. In a second terminal, type:\n"
+                    f"\n  {self.command}\n\n"
+                    f"All goes back to how it was in {self.left(now)}, unless that login is seen. e: more time.{word}"
+                )
+
+    def left(self, now: float) -> str:
+        """The countdown: "4:31"."""
+        seconds = max(0, round(self.falls - now))
+        return f"{seconds // 60}:{seconds % 60:02d}"
+
+
+def login_after(event: dict[str, Any], at: float) -> LoginAsked | None:
+    """What an event, `at` a time of the clock that never jumps, says of the operator's way in."""
+    match event["event"]:
+        case "guard.waiting":
+            return LoginAsked(event["command"], at + event["seconds_left"])
+        case "guard.proved":
+            return LoginAsked(state="proved", how=event["how"])
+        case "guard.reverting":
+            return LoginAsked(state="reverted")
+        case _:
+            return None
+
+
 class PlanPart(Vertical):
     """The operations of a step; those that would change something are marked +."""
 
@@ -57,7 +109,9 @@ class PlanPart(Vertical):
         else:
             number, them = ("1 change", "it") if plan.changes == 1 else (f"{plan.changes} changes", "them")
             self._head(f"{number}. Enter or d shows what exactly; a makes {them}.")
-        self.query_one(Rows).show(tuple(self._rows(plan)))
+        if any(entry.is_drifted for entry in plan.operations):
+            self._head(f"Changed since it was made. d: look, a: put {them} back, k: keep as you have it.")
+        self.query_one(Rows).show(tuple(self._rows(plan, max(30, self.size.width - 3))))
 
     def complain(self, text: str) -> None:
         """Say why there is no plan."""
@@ -69,12 +123,15 @@ class PlanPart(Vertical):
         self.query_one("#plan-head", Static).update(Content(printable(text)))
 
     @staticmethod
-    def _rows(plan: StepPlan) -> Iterator[Row]:
+    def _rows(plan: StepPlan, width: int) -> Iterator[Row]:
         for number, entry in enumerate(plan.operations):
             text = printable(entry.change.summary if entry.change else entry.operation.summary)
-            if entry.kept:
-                text += ": kept as you have it"
             yield Row(f"{'+' if entry.changes else '='} {text}", str(number), "" if entry.changes else "dim")
+            if entry.kept:
+                yield Row("    kept as you have it; k lets it go", tone="dim")
+            elif entry.is_drifted:
+                for drift in entry.drift:
+                    yield from (Row(line, tone="warn") for line in wrapped(drift.said, width, "    "))
 
     @property
     def chosen(self) -> PlannedOperation | None:
@@ -120,9 +177,17 @@ class Progress:
     waiting: bool = False
     missing: int = 0
     status: str = ""
+    login: LoginAsked | None = None
 
-    def take(self, event: dict[str, Any]) -> None:
-        """Follow one event."""
+    def take(self, event: dict[str, Any], age: float = 0.0, now: float = 0.0) -> None:
+        """Follow one event.
+
+        Args:
+            event: as the run has recorded it.
+            age: seconds since then.
+            now: the clock that never jumps.
+        """
+        self.login = login_after(event, now - age) or self.login
         match event["event"]:
             case "run.started":
                 self.number, self.kind, self.steps = event["run"], event["kind"], tuple(event["steps"])
@@ -145,8 +210,14 @@ class Progress:
                 pass
 
     @property
-    def short(self) -> str:
+    def asks_for_login(self) -> bool:
+        """Whether a new login is waited for."""
+        return self.login is not None and self.login.state == "waiting" and not self.status
+
+    def short(self, now: float) -> str:
         """In a few words."""
+        if self.login and self.asks_for_login:
+            return f"log in again: {self.login.left(now)}"
         return f"{len(self.settled)}/{len(self.steps)}, {'waiting for DNS' if self.waiting else self.title}"
 
     def line(self, seconds: float) -> str:
@@ -154,6 +225,8 @@ class Progress:
         if self.waiting:
             # No clock: a day of seconds would cost the line more than all the rest.
             return f"{bar(len(self.settled), len(self.steps))}  waiting for DNS"
+        if self.asks_for_login:
+            return f"{bar(len(self.settled), len(self.steps))}  your new login"
         return f"{bar(len(self.settled), len(self.steps))}  {self.status or self.title}  {clock(seconds)}"
 
 
@@ -169,9 +242,11 @@ class RunPart(Vertical):
         super().__init__(id="run")
         self._titles, self._kind, self._said, self._missing = titles, "", "", 0
         self._tail: deque[str] = deque(maxlen=TAIL_LINES)
+        self._guarded = ("", "")
 
     def compose(self) -> ComposeResult:
         yield Static("There was no run yet. Press a to apply this step.", id="run-head", markup=False)
+        yield Static("", id="guard", markup=False)
         yield Follower(id="run-log", max_lines=5000)
         yield Static("", id="run-tail", markup=False)
 
@@ -187,9 +262,15 @@ class RunPart(Vertical):
         """Say how far it is."""
         if text != self._said:
             self._said = text
-            self.query_one("#run-head", Static).update(
-                Content("\n".join(printable(line) for line in text.split("\n"))), layout=False
-            )
+            self.query_one("#run-head", Static).update(Content(printable_lines(text)), layout=False)
+
+    def guard(self, state: str, text: str) -> None:
+        """Show, or take away, the box about the operator's way in."""
+        if (state, text) != self._guarded:
+            self._guarded = (state, text)
+            box = self.query_one("#guard", Static)
+            box.set_classes(state)
+            box.update(Content(printable_lines(text)))
 
     def add(self, events: Sequence[dict[str, Any]]) -> None:
         """Add what happened."""
@@ -218,6 +299,8 @@ class RunPart(Vertical):
                         f"\n… {records_are(self._missing)} not live yet: r shows them. When they are, it goes on by "
                         "itself; you may leave. x stops the waiting."
                     )
+            case "guard.waiting" | "guard.proved":
+                pass
             case "run.finished":
                 made = "1 change" if event["changed"] == 1 else f"{event['changed']} changes"
                 yield f"\n{event['status']}: {made} {'taken back' if self._kind == 'rollback' else 'made'}."
@@ -236,6 +319,11 @@ class RunPart(Vertical):
         if lines != list(self._tail):
             self._tail = deque(lines, TAIL_LINES)
             self.query_one("#run-tail", Static).update(Content("\n".join(lines)), layout=False)
+
+
+def printable_lines(text: str) -> str:
+    """Outside text of several lines."""
+    return "\n".join(printable(line) for line in text.split("\n"))
 
 
 def _folded(line: str, width: int) -> Iterator[str]:

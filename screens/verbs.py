@@ -39,6 +39,10 @@ VERBS = (
     Verb("u", "roll_back", "Undo", "Take back what this step changed", shown=True),
     Verb("n", "next", "Next", "Go to the step to do next", shown=True),
     Verb("q", "leave", "Leave", "Leave; a run that is going on goes on", shown=True),
+    Verb("U", "roll_back_all", "Undo all", "Take back the whole set-up, the last step first"),
+    Verb("k", "keep", "Keep mine", "In Plan: leave this setting as you have it; again lets it go"),
+    Verb("e", "more_time", "More time", "For the new login that proves your way in"),
+    Verb("o", "confirm_way_in", "I am in", "Your word that you came in by the new way"),
     Verb("x", "stop_waiting", "Stop waiting", "End the run that waits for DNS; what it did stays"),
     Verb("V", "verify_all", "Verify all", "Run the checks of all steps now"),
     Verb("h", "home_folder", "Home folder", "The files for the server in your house"),
@@ -50,11 +54,25 @@ VERBS = (
 )
 
 
-def key_line(*, at_run: bool, waits: bool) -> tuple[tuple[str, str], ...]:
-    """The keys that serve now: beside a run its log, and while it waits the way to end that."""
-    instead = {"diff": "log"} if at_run else {}
-    if waits:
+def key_line(
+    *, section: str, waits: bool = False, login: bool = False, word: bool = False, drifted: bool = False
+) -> tuple[tuple[str, str], ...]:
+    """The keys that serve now.
+
+    Args:
+        section: the part of the step that is open.
+        waits: whether the run waits for DNS, which can be ended.
+        login: whether it waits for the operator's new login.
+        word: whether the operator's word from here would do as well.
+        drifted: whether somebody has changed something of the step since.
+    """
+    instead = {"diff": "log"} if section == "Run" else {}
+    if login:
+        instead = {"apply": "more_time", "apply_all": "confirm_way_in" if word else "", "diff": "log", "roll_back": ""}
+    elif waits:
         instead |= {"apply": "stop_waiting", "roll_back": ""}
+    elif drifted and section == "Plan":
+        instead = {"apply_all": "keep"}
     named = {verb.action: verb for verb in VERBS}
     chosen = [instead.get(verb.action, verb.action) for verb in VERBS if verb.shown]
     return tuple((named[action].label, named[action].word) for action in chosen if action)

@@ -88,6 +88,13 @@ def clock(seconds: float) -> str:
     return f"{whole // 60:02d}:{whole % 60:02d}"
 
 
+def duration(seconds: int) -> str:
+    """A time that there is for something: "5 minutes", "90 seconds"."""
+    if seconds % 60:
+        return f"{seconds} seconds"
+    return "1 minute" if seconds == 60 else f"{seconds // 60} minutes"
+
+
 def moment(stamp: str | None) -> str:
     """A time of the record as people read it: "23 Nov 12:04 UTC"; "never" without one."""
     if not stamp:

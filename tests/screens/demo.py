@@ -227,7 +227,8 @@ class Show:
         (self.folder / "root/etc/demo").mkdir(parents=True, exist_ok=True)
         (self.folder / "root/var/demo").mkdir(parents=True, exist_ok=True)
         redactor = Redactor()
-        desk = Desk(self.state, self.steps(), DryRunHost(redactor=redactor), self.launch, exports=self.folder)
+        look = DryRunHost(redactor=redactor)
+        desk = Desk(self.state, self.steps(), look, self.launch, look, exports=self.folder)
         desk.redactor = redactor
         with desk.engine() as engine:
             if engine.store.answers() is None:

@@ -14,8 +14,9 @@ from textual.pilot import Pilot
 from screens.application import RelayWizard
 from screens.desk import Desk
 from screens.widgets import Rows
+from tests.fake_host import FakeHost
 from tests.screens.demo import Demo
-from tests.screens.pretend import PatientHost, fake_desk
+from tests.screens.pretend import fake_desk
 
 PATIENCE = 10.0
 KEYS = {" ": "space", ".": "full_stop", "@": "at", "-": "minus", ":": "colon", "/": "slash", "_": "underscore"}
@@ -27,7 +28,7 @@ class Operator:
 
     wizard: RelayWizard
     pilot: Pilot[Any]
-    host: PatientHost
+    host: FakeHost
     desk: Desk
 
     async def press(self, *keys: str) -> None:
@@ -86,7 +87,7 @@ async def at_the_desk(
     size: tuple[int, int] = (80, 24),
     looks: str = "dark",
     begun: bool = True,
-    desk: tuple[Desk, PatientHost] | None = None,
+    desk: tuple[Desk, FakeHost] | None = None,
 ) -> AsyncIterator[Operator]:
     """The wizard on a machine in memory, at 80x24, past its first screen unless `begun` is False."""
     made, host = desk or fake_desk(folder, demo, answers)

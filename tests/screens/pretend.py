@@ -52,7 +52,8 @@ def in_a_thread(steps: Sequence[Step], state: Path, host: Host) -> Runner:
 
 def _work(steps: Sequence[Step], state: Path, host: Host, run: int, passwords: dict[str, Secret]) -> None:
     store = Store.open(state)
-    detached.work(Engine(steps, store, host, parse(store.answers() or {}), None, passwords), host, run, str)
+    session = detached.session_of(store.run(run).request)
+    detached.work(Engine(steps, store, host, parse(store.answers() or {}), session, passwords), host, run, str)
     store.close()
 
 
@@ -64,7 +65,7 @@ def fake_desk(
     host = PatientHost(records=dict(UNPUBLISHED))
     host.commands[("systemctl",)] = "active"
     state = folder / "state"
-    desk = Desk(state, steps, host, in_a_thread(steps, state, host), exports=folder)
+    desk = Desk(state, steps, host, in_a_thread(steps, state, host), host, exports=folder)
     with desk.engine() as engine:
         if answers is not None:
             engine.store.save_answers(as_tables(parse(answers)))

@@ -110,6 +110,67 @@ async def test_a_step_is_seen_confirmed_made_verified_and_taken_back(tmp_path: P
         assert operator.status("clock") == "ready"
 
 
+async def test_the_whole_is_taken_back_and_each_changed_file_is_asked_about(tmp_path: Path) -> None:
+    demo = Demo()
+    desk, host = fake_desk(tmp_path, demo, ANSWERS)
+    async with at_the_desk(tmp_path, desk=(desk, host)) as operator:
+        await operator.press("U")
+        await operator.until("Nothing was changed that could be taken back")
+        await operator.press("escape", "v")
+        await operator.until(lambda: operator.status("preflight") == "verified")
+        for title in ("Clock", "Firewall"):
+            await operator.open(title)
+            await operator.press("escape")
+            await apply_open_step(operator)
+            await operator.until("Done and verified")
+        host.put("/etc/demo/clock.conf", "# mine\nrelay.timezone = Etc/UTC\n")
+        await operator.press("U")
+        await operator.until("File 1 of 1: /etc/demo/clock.conf")
+        seen = await operator.until("+# mine")
+        assert "-# Clock" in seen
+        await operator.press("escape")
+        await operator.until("Nothing was taken back")
+        await operator.press("U")
+        await operator.until("File 1 of 1")
+        await operator.press("k")
+        await operator.until("Kept as it is: /etc/demo/clock.conf")
+        assert "all 2 changes of 2 steps" in operator.seen
+        await operator.press("n", "U")
+        await operator.until("File 1 of 1")
+        await operator.press("o")
+        await operator.until("- Clock: 1")
+        await operator.press("y")
+        await operator.until("Taken back.")
+        assert not [path for path in host.files if path.startswith("/etc/demo/")]
+
+
+async def test_drift_is_explained_kept_and_let_go(tmp_path: Path) -> None:
+    desk, host = fake_desk(tmp_path, None, ANSWERS)
+    async with at_the_desk(tmp_path, desk=(desk, host)) as operator:
+        await operator.press("escape", "v")
+        await operator.until(lambda: operator.status("preflight") == "verified")
+        await operator.open("Clock")
+        await operator.press("escape")
+        await apply_open_step(operator)
+        await operator.until("Done and verified")
+        host.put("/etc/demo/clock.conf", "# mine\n")
+        await operator.press("2")
+        await operator.until("it back, k: keep as you")
+        await operator.until("by hand or")
+        await operator.press("d")
+        await operator.until("+# mine")
+        await operator.press("escape", "k")
+        await operator.until("kept as you have it")
+        await operator.until(lambda: operator.status("clock") == "verified")
+        await operator.press("k")
+        await operator.until("it back, k: keep as you")
+        await operator.press("a")
+        await operator.until("Apply (y)")
+        await operator.press("y")
+        await operator.until("Done and verified")
+        assert "# mine" not in host.text("/etc/demo/clock.conf")
+
+
 async def test_a_failed_check_reads_as_asked_got_want_do(tmp_path: Path) -> None:
     async with at_the_desk(tmp_path, ANSWERS, Demo(broken={"preflight"})) as operator:
         await operator.press("v")
