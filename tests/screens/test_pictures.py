@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,9 +13,11 @@ from textual.pilot import Pilot
 
 from screens import application
 from screens.application import RelayWizard
-from screens.desk import Place
+from screens.desk import Desk, Place
+from tests.fake_sshd import SESSION, Machine, ssh_step
 from tests.screens.demo import ANSWERS, Demo
-from tests.screens.pretend import fake_desk
+from tests.screens.pretend import fake_desk, in_a_thread
+from wizard.answers import as_tables, parse
 from wizard.check import failed
 
 Compare = Callable[..., bool]
@@ -105,3 +109,34 @@ def test_the_first_screen(tmp_path: Path, snap_compare: Compare) -> None:
     assert snap_compare(
         wizard(tmp_path, begun=False), terminal_size=(80, 24), run_before=until("Mail can leave", "escape", "w")
     )
+
+
+class Frozen(Machine):
+    """Its clock stands still."""
+
+    def sleep(self, seconds: float) -> None:
+        time.sleep(min(seconds, 0.02))  # noqa: TID251 - following a run must not spin
+
+
+def test_the_way_in(tmp_path: Path, snap_compare: Compare) -> None:
+    demo, host, state = Demo(), Frozen(), tmp_path / "state"
+    way_in = ssh_step()
+    steps = tuple(
+        replace(step, plan=way_in.plan, checks=way_in.checks, guarded=way_in.guarded) if step.id == "ssh" else step
+        for step in demo.steps()
+    )
+    answers = {**ANSWERS, "ssh": {"revert_after": 300}}
+    desk = Desk(state, steps, host, in_a_thread(steps, state, host), host, session=replace(SESSION, user="boss"))
+    with desk.engine() as engine:
+        engine.store.save_answers(as_tables(parse(answers)))
+    demo.settle(desk, host, dict.fromkeys(DONE, "verified") | {"ssh": "pending"})
+    host.remove("/etc/demo/ssh.conf")
+    desk.keep_place(Place("ssh", begun=True))
+    keys = ("escape", "a")
+
+    async def run(pilot: Pilot[int]) -> None:
+        await until("From a second terminal", *keys)(pilot)
+        await pilot.press("y")
+        await until("All goes back to how it was in 5:00")(pilot)
+
+    assert snap_compare(Pictured(desk), terminal_size=(80, 24), run_before=run)
