@@ -162,9 +162,12 @@ def make_it(fresh: Lab) -> None:
         # Once while it works.
         cut(first)
 
-    port = NEW_PORT if not _answers(fresh, 22) else 22
-    with connect(fresh, port=port) as second:
+    # The old port stays open until the new one is proved: the screen says how, and a second terminal does it.
+    with connect(fresh) as second:
         second.shows("Checklist", 60)
+        until_the_run_ends(second, fresh, f"ssh -p {NEW_PORT} root@", 300)
+        assert _answers(fresh, NEW_PORT)
+        second.shows("Your new way in works", 60)
         until_the_run_ends(second, fresh, "waiting for DNS", 300)
         second.press("h")
         second.shows("setup.sh")
