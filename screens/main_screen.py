@@ -566,12 +566,14 @@ class MainScreen(WizardScreen):
 
     def action_keep(self) -> None:
         """Leave the setting under the cursor as the operator has it, or let go of it again."""
+        from wizard.operations.packages import InstallPackages
+
         part = self.query_one(PlanPart)
         entry, step_id = part.chosen, self.open_id
         if self.section != "Plan" or entry is None:
             self._with_step(lambda: self._turn("Plan"))
-        elif not (entry.kept or entry.changes):
-            self.say("It is as planned: there is nothing to keep.")
+        elif isinstance(entry.operation, InstallPackages) or not (entry.kept or entry.changes):
+            self.say("There is nothing of yours in it that could be kept.")
         else:
             kept = not entry.kept
 
