@@ -33,14 +33,25 @@ PRIVATE_RANGES = tuple(
 
 def is_public(address: str) -> bool:
     """True when the Internet can reach `address` (not RFC 1918, RFC 6598, loopback, link-local, ULA, multicast)."""
-    found = ipaddress.ip_address(address)
+    try:
+        found = ipaddress.ip_address(address)
+    except ValueError:
+        return False
     return not any(found in network for network in PRIVATE_RANGES if network.version == found.version)
 
 
 def version_of(text: str) -> Version:
     """The leading numbers of a version: "1:3.10.13-0+deb13u1" → (3, 10, 13); () when there are none."""
-    match = re.match(r"(?:\d+:)?(\d+(?:\.\d+)*)", text.strip())
+    match = re.match(r"(?:\d+:)?([0-9]{1,9}(?:\.[0-9]{1,9})*)", text.strip())
     return tuple(int(part) for part in match[1].split(".")) if match else ()
+
+
+def source_of(route: str) -> str:
+    """The source address in what `ip -j route get` prints, '' when there is none."""
+    try:
+        return str(ipaddress.ip_address(json.loads(route)[0]["prefsrc"]))
+    except (ValueError, LookupError, TypeError, RecursionError):
+        return ""
 
 
 class WayIn(Enum):
@@ -106,17 +117,14 @@ class Facts:
     def ssh_ports(self) -> tuple[int, ...]:
         """The ports that sshd is configured to listen on now (`sshd -T`); 22 when it cannot be asked."""
         asked = self.host.ask(["sshd", "-T"])
-        found = {int(port) for port in re.findall(r"^port (\d+)$", asked.out, re.MULTILINE)}
+        found = {int(port) for port in re.findall(r"^port ([0-9]{1,5})$", asked.out, re.MULTILINE)}
         return tuple(sorted(found)) or (22,)
 
     @cached_property
     def source_ipv4(self) -> str:
         """The address that packets to the Internet leave from, '' without a route."""
         asked = self.host.ask(["ip", "-j", "-4", "route", "get", "192.88.99.1"])
-        try:
-            return str(json.loads(asked.out)[0].get("prefsrc", "")) if asked.ok else ""
-        except (ValueError, IndexError, AttributeError):
-            return ""
+        return source_of(asked.out) if asked.ok else ""
 
 
 @dataclass(frozen=True)

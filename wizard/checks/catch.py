@@ -8,7 +8,6 @@ no file, no changed setting.
 
 from __future__ import annotations
 
-import json
 import secrets
 from contextlib import closing
 from dataclasses import dataclass
@@ -94,8 +93,9 @@ def catch(host: Host, send: Callable[[str], str], *, patience: float = PATIENCE)
 def take_back(host: Host, recipient: str) -> str:
     """Take our message out of the queue, where it would wait for days for somebody to listen; says why it waited."""
     reason = ""
-    for line in host.ask(["postqueue", "-j"]).out.splitlines():
-        entry = json.loads(line)
+    from wizard.checks.postfix import queued
+
+    for entry in queued(host.ask(["postqueue", "-j"]).out):
         mine = [who for who in entry.get("recipients", []) if who.get("address") == recipient]
         if mine:
             queue = str(entry.get("queue_name", ""))

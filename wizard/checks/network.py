@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 import threading
 from dataclasses import dataclass
@@ -10,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from wizard.check import Finding, failed, passed, skipped, warned
 from wizard.checks.wire import Wire
-from wizard.fact import is_public
+from wizard.fact import is_public, source_of
 from wizard.printable import printable
 
 if TYPE_CHECKING:
@@ -35,10 +34,7 @@ PUBLIC_FORWARDERS = frozenset(
 def source_address(host: Host, version: int) -> str:
     """The address that packets to the Internet leave from, '' without a route. `version` is 4 or 6."""
     asked = host.ask(["ip", "-j", f"-{version}", "route", "get", FAR_AWAY[version]])
-    try:
-        return str(json.loads(asked.out)[0].get("prefsrc", "")) if asked.ok else ""
-    except (ValueError, IndexError, AttributeError):
-        return ""
+    return source_of(asked.out) if asked.ok else ""
 
 
 def mail_source(host: Host, version: int) -> str:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import ipaddress
 import json
-from typing import TYPE_CHECKING
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
 
 from wizard.check import Finding, failed, passed, skipped, warned
 from wizard.operations.postfix import effective, is_running, warnings
@@ -137,6 +138,18 @@ def _alias(host: Host, name: str) -> str:
     return ""
 
 
+def queued(text: str) -> list[dict[str, Any]]:
+    """The messages that `postqueue -j` lists, one a line; a line that is none is left out."""
+    found = []
+    for line in text.splitlines():
+        with suppress(ValueError, RecursionError):
+            entry = json.loads(line)
+            recipients = entry.get("recipients") if isinstance(entry, dict) else None
+            if isinstance(recipients, list) and all(isinstance(who, dict) for who in recipients):
+                found.append(entry)
+    return found
+
+
 def queue(host: Host) -> Finding:
     """How many messages wait, for how long, and why."""
     asked, want = "postqueue -j", "no message that has waited for hours"
@@ -144,7 +157,7 @@ def queue(host: Host) -> Finding:
     if not answer.ok:
         return skipped(asked, printable(answer.complaint), want)
     now = host.now().timestamp()
-    entries = [json.loads(line) for line in answer.out.splitlines() if line.strip()]
+    entries = queued(answer.out)
     waiting = [entry for entry in entries if entry.get("queue_name") in {"deferred", "hold"}]
     old = [entry for entry in waiting if now - float(entry.get("arrival_time", now)) > STUCK]
     got = f"{len(entries)} in the queue, {len(waiting)} deferred, {len(old)} of them for more than four hours"

@@ -93,7 +93,7 @@ class UfwRule:
 def _holds(ports: str, port: int) -> bool:
     for part in ports.split(","):
         first, _, last = part.partition(":")
-        if first == "any" or (first.isdigit() and int(first) <= port <= int(last or first)):
+        if first == "any" or (re.fullmatch("[0-9]{1,5}", first) and int(first) <= port <= int(last or first)):
             return True
     return False
 

@@ -6,6 +6,7 @@ useradd cannot write to.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -50,7 +51,8 @@ class Account:
 def account(host: Host, name: str) -> Account | None:
     """The local account of this name, None when there is none."""
     for fields in _table(host, "/etc/passwd"):
-        if fields[0] == name and len(fields) >= 7:
+        # A line with anything else is no account to the system, either.
+        if fields[0] == name and len(fields) >= 7 and re.fullmatch("[0-9]{1,10} [0-9]{1,10}", " ".join(fields[2:4])):
             return Account(name, int(fields[2]), int(fields[3]), fields[5], fields[6])
     return None
 
