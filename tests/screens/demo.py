@@ -17,10 +17,8 @@ from typing import Any
 
 from screens.desk import Desk
 from state.store import Store
-from wizard import detached
 from wizard.answers import as_tables, parse
 from wizard.check import Check, Finding, Severity, failed, passed, warned
-from wizard.engine import Engine
 from wizard.fact import Context
 from wizard.host import DryRunHost, Host, LocalHost
 from wizard.operation import Change, Operation, OperationFailed
@@ -237,6 +235,8 @@ class Show:
 
     def launch(self, store: Store, request: dict[str, Any], passwords: Mapping[str, Secret], at: str) -> int:
         """As `detached.start` does where there is no systemd."""
+        from wizard import detached
+
         run = detached.begin(store, request, at)
         folder = store.run_folder(run)
         if passwords:
@@ -247,6 +247,10 @@ class Show:
         return run
 
     def work(self, run: int) -> None:
+        # As in the program itself, the process of the screens draws before it loads these.
+        from wizard import detached
+        from wizard.engine import Engine
+
         redactor = Redactor()
         store = Store.open(self.state)
         host = LocalHost(store.run_folder(run) / "output.log", redactor)
