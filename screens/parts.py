@@ -58,7 +58,7 @@ class LoginAsked:
                 return (
                     "Your way in was changed. Keep this window. In a second terminal, type:\n"
                     f"\n  {self.command}\n\n"
-                    f"All goes back to how it was in {self.left(now)}, unless that login is seen. e: more time.{word}"
+                    f"If that login is not seen within {self.left(now)}, all is put back as it was. e: more time.{word}"
                 )
 
     def left(self, now: float) -> str:

@@ -137,6 +137,6 @@ def test_the_way_in(tmp_path: Path, snap_compare: Compare) -> None:
     async def run(pilot: Pilot[int]) -> None:
         await until("From a second terminal", *keys)(pilot)
         await pilot.press("y")
-        await until("All goes back to how it was in 5:00")(pilot)
+        await until("not seen within 5:00")(pilot)
 
     assert snap_compare(Pictured(desk), terminal_size=(80, 24), run_before=run)
