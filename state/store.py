@@ -12,6 +12,7 @@ import fcntl
 import json
 import os
 import sqlite3
+import stat
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -172,9 +173,10 @@ class Store:
             if not create and not path.exists() and not rescue.left_beside(folder):
                 return cls(_in_memory(), None)
             if create and not path.exists():
-                folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+                _make_private(folder)
                 # Created 0600 here, since SQLite would follow the umask.
                 os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+            _need_private(folder)
             return cls._open_sound(folder, create=create)
         except rescue.Busy:
             raise StoreError(
@@ -515,7 +517,7 @@ class Store:
         if self.folder is None:
             raise StoreError("there is no state folder")
         path = self.folder / "runs" / str(run)
-        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        _make_private(path)
         return path
 
 
@@ -531,6 +533,27 @@ def _snapshot(row: tuple[Any, ...]) -> Snapshot:
     path, kind, content, mode, owner, group, target, parents, before_print, after_print, after_content = row
     image = Image(path, kind, content, mode, owner, group, target, tuple(json.loads(parents)))
     return Snapshot(image, before_print, after_print, after_content)
+
+
+def _make_private(folder: Path) -> None:
+    """Make a folder, and those above it that are not there: 0700 from the start, whatever the umask."""
+    for part in (*reversed(folder.parents), folder):
+        if not part.exists():
+            part.mkdir(mode=0o700, exist_ok=True)
+
+
+def _need_private(folder: Path) -> None:
+    """Refuse a folder in which somebody else could put another database in place of ours.
+
+    Raises:
+        StoreError: saying who could.
+    """
+    found = folder.stat()
+    if found.st_uid not in {0, os.geteuid()} or found.st_mode & 0o022:
+        raise StoreError(
+            f"the state in {folder} is not root's alone: it belongs to user {found.st_uid}, its mode is "
+            f"{stat.S_IMODE(found.st_mode):04o}. Look at what is in it, then: chown root {folder}; chmod 0700 {folder}"
+        )
 
 
 def _unusable(folder: Path, error: OSError | sqlite3.Error) -> StoreError:

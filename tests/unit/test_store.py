@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import stat
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import pytest
 
 from state.image import Image, fingerprint
 from state.rescue import DATABASE
-from state.store import Locked, Store
+from state.store import Locked, Store, StoreError
 
 
 def mode(path: Path) -> int:
@@ -63,3 +64,28 @@ def test_one_run_at_a_time(tmp_path: Path) -> None:
         with pytest.raises(Locked), two.lock():
             pass
     assert not two.is_locked()
+
+
+def test_all_of_it_is_private_whatever_the_mask(tmp_path: Path) -> None:
+    before = os.umask(0)
+    try:
+        store = Store.open(tmp_path / "new" / "state")
+        store.save_answers({"schema": 1})
+        with store.lock(), store.alive(store.add_run({}, "t")):
+            store.keep_copy()
+            modes = {path: stat.S_IMODE(path.lstat().st_mode) for path in (tmp_path / "new").rglob("*")}
+        store.close()
+    finally:
+        os.umask(before)
+    assert {mode for path, mode in modes.items() if path.is_dir()} == {0o700}
+    assert {mode for path, mode in modes.items() if not path.is_dir()} == {0o600}
+    assert stat.S_IMODE((tmp_path / "new").stat().st_mode) == 0o700
+
+
+@pytest.mark.parametrize("mode", [0o777, 0o770, 0o1777])
+def test_a_folder_in_which_others_may_write_holds_no_state(tmp_path: Path, mode: int) -> None:
+    folder = tmp_path / "state"
+    folder.mkdir()
+    folder.chmod(mode)
+    with pytest.raises(StoreError, match=f"not root's alone.*{mode:04o}.*chmod 0700"):
+        Store.open(folder)
