@@ -33,7 +33,7 @@ class Machine(FakeHost):
     """A machine with systemd's timer, a journal, and what happens while a run waits."""
 
     falls: float | None = None
-    journal: list[str] = field(default_factory=list)
+    journal: list[dict[str, str]] = field(default_factory=list)
     meanwhile: dict[float, Any] = field(default_factory=dict)
     broken: bool = False
     enabled: bool = False
@@ -48,9 +48,10 @@ class Machine(FakeHost):
             ("systemctl",): _systemctl, ("busctl",): _busctl, ("journalctl",): _journalctl,
         }  # fmt: skip
 
-    def logs(self, *messages: str) -> None:
-        """Have sshd say something."""
-        self.journal += messages
+    def logs(self, *messages: str, uid: int = 0) -> None:
+        """Have sshd say something; it has ended before journald asks the kernel for its _COMM."""
+        told = {"_UID": str(uid), "SYSLOG_IDENTIFIER": "sshd"}
+        self.journal += [{**told, "MESSAGE": message} for message in messages]
 
     def login(self, user: str, client: str, port: int) -> None:
         """Somebody logs in by SSH."""
@@ -125,8 +126,13 @@ def _journalctl(host: FakeHost, argv: tuple[str, ...], _stdin: bytes) -> Complet
     after = next((word.partition("=")[2] for word in argv if word.startswith("--after-cursor=")), None)
     if after is None:
         return Completed(argv, 0, json.dumps({"__CURSOR": str(len(host.journal))}))
-    assert "_UID=0" in argv, "only what root's own sshd wrote counts"
-    return Completed(argv, 0, "\n".join(json.dumps({"MESSAGE": text}) for text in host.journal[int(after) :]))
+    wanted = " ".join(argv).partition("--after-cursor=")[2].split(" ", 1)[1].split(" + ")
+    found = [entry for entry in host.journal[int(after) :] if any(_matches(entry, words) for words in wanted)]
+    return Completed(argv, 0, "\n".join(json.dumps(entry) for entry in found))
+
+
+def _matches(entry: Mapping[str, str], words: str) -> bool:
+    return all(f"{entry.get(word.partition('=')[0])}" == word.partition("=")[2] for word in words.split())
 
 
 @dataclass(frozen=True)

@@ -175,10 +175,12 @@ def seen_login(host: Host, guard: Guard, context: Context) -> Login | None:
 def logins(host: Host, cursor: str) -> list[Login]:
     """The logins that sshd has written into the journal after `cursor`, the oldest first.
 
-    Only what root's own sshd wrote counts: the fields with an underscore are set by journald itself
-    (systemd.journal-fields(7)). The server's port is in the journal while sshd's LogLevel is VERBOSE.
+    Only what root wrote as sshd counts: the kernel vouches for _UID (systemd.journal-fields(7)). _COMM would be missing
+    where the session had ended before journald came to look. The server's port is in the journal while sshd's LogLevel
+    is VERBOSE.
     """
-    sshd = ["_UID=0", "_COMM=sshd", "+", "_UID=0", "_COMM=sshd-session"]
+    root = "_UID=0"
+    sshd = [root, "SYSLOG_IDENTIFIER=sshd", "+", root, "SYSLOG_IDENTIFIER=sshd-session"]
     asked = host.ask(["journalctl", "-q", "--no-pager", "-o", "json", f"--after-cursor={cursor}", *sshd])
     ports: dict[tuple[str, str], int] = {}
     found = []

@@ -106,6 +106,15 @@ def test_what_proves_nothing(world: World, messages: list[str]) -> None:
     assert "2222" in told["do"]
 
 
+def test_what_another_user_writes_as_sshd_is_no_proof(world: World) -> None:
+    def forge() -> None:
+        world.host.logs("Connection from 203.0.113.70 port 4 on 192.0.2.10 port 2222 rdomain", uid=1000)
+        world.host.logs("Accepted publickey for boss from 203.0.113.70 port 4 ssh2: ED25519 SHA256:abc", uid=1000)
+
+    world.host.meanwhile[5.0] = forge
+    assert world.apply().steps["ssh"] == "failed"
+
+
 def test_a_login_before_the_change_is_no_proof(world: World) -> None:
     world.host.login("boss", "203.0.113.70", 2222)
     assert world.apply().steps["ssh"] == "failed"
