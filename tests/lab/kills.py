@@ -230,9 +230,9 @@ def _program(argv: list[str]) -> str:
     return f"{words[0]} {verbs[0]}" if words[0] in {"apt-get", "systemctl", "ufw"} and verbs else words[0]
 
 
-# Runs inside: what is wrong with the store.
+# Runs inside: what is wrong with the store, and which service has not read a file since it was written last.
 JUDGE = """
-import sqlite3
+import datetime, json, os, sqlite3, subprocess
 store = sqlite3.connect("/var/lib/relay-wizard/state.sqlite3")
 if (judged := store.execute("PRAGMA integrity_check").fetchone()) != ("ok",):
     print("the store is damaged:", judged)
@@ -240,4 +240,16 @@ for row in store.execute("SELECT id, step, operation, state FROM changes WHERE s
     print("a change was not closed:", row)
 for row in store.execute("SELECT id, status FROM runs WHERE status = 'running'"):
     print("a run has no end:", row)
+written = {}
+for path, record in store.execute("SELECT path, record FROM snapshots JOIN changes ON changes.id = change"):
+    for service in {*json.loads(record)["notify"], *json.loads(record)["restart"]} if os.path.exists(path) else ():
+        written.setdefault(service, {})[path] = os.stat(path).st_mtime
+for service, files in written.items():
+    argv = ["systemctl", "show", "-P", "StateChangeTimestamp", "--timestamp=us+utc", service]
+    said = subprocess.run(argv, capture_output=True, text=True, check=True).stdout.strip()
+    read = datetime.datetime.strptime(said.split(" ", 1)[1], "%Y-%m-%d %H:%M:%S.%f UTC")
+    read = read.replace(tzinfo=datetime.timezone.utc).timestamp()
+    for path, time in files.items():
+        if time > read:
+            print(f"{service} has not read {path}, written {time - read:.3f} s after it was told last")
 """
