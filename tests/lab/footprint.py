@@ -133,6 +133,9 @@ def _names(machine: Machine, path: str) -> dict[int, str]:
 
 
 def _content(data: bytes, inside: str) -> str:
+    if inside.endswith("/authorized_keys"):
+        # Each lab's operator has a key of his own.
+        return re.sub(r"AAAA\S+", "key", data.decode())
     if inside in ACCOUNTS:
         text = data.decode()
         for pattern, word in ACCOUNTS[inside]:

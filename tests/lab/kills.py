@@ -42,28 +42,53 @@ class Moment:
         return f"{self.manner} off {self.seconds:.2f} s into command {self.command}: {words[:100]}"
 
 
+@dataclass(frozen=True)
+class Reference:
+    """A set-up that nobody disturbed: what all others are held against.
+
+    Attributes:
+        commands: what it ran, in order: number, argv and seconds.
+        operations: step and id of every operation that it made.
+        wanted: what it leaves.
+        bare: what is left of that when it is taken back.
+    """
+
+    commands: tuple[dict[str, Any], ...]
+    operations: tuple[tuple[str, str], ...]
+    wanted: Footprint
+    bare: Footprint
+
+    def moment(self, seed: str, number: int) -> Moment:
+        """One of the moments of a seed: a program is drawn, then one of its commands, then a time inside it.
+
+        The first three are inside the installation of the packages, which is half of all time: one in each third of it,
+        and one in each manner.
+        """
+        chance = random.Random(f"{seed} {number}")
+        programs: dict[str, list[dict[str, Any]]] = {}
+        for command in self.commands:
+            programs.setdefault(_program(command["argv"]), []).append(command)
+        thirds = len(mortal.MANNERS)
+        manner, into = mortal.MANNERS[number % thirds], chance.random()
+        if number <= thirds:
+            command, into = programs["apt-get install"][0], (number - 1 + into) / thirds
+        else:
+            command = chance.choice(programs[chance.choice(sorted(programs))])
+        return Moment(command["command"], tuple(command["argv"]), into * command["seconds"], manner)
+
+
 @dataclass
 class Ground:
     """One lab, in which VPS after VPS is set up and killed."""
 
     lab: Lab
-    commands: list[dict[str, Any]] = field(default_factory=list)
     steps: list[str] = field(default_factory=list)
-    # "STEP OPERATION" of all that an undisturbed set-up changes.
-    operations: list[tuple[str, str]] = field(default_factory=list)
-    # What it leaves, and what is left of it when it is taken back.
-    wanted: Footprint = field(default_factory=lambda: Footprint({}))
-    bare: Footprint = field(default_factory=lambda: Footprint({}))
+    home_is_set_up: bool = False
 
     @property
     def product(self) -> Product:
         """The program in the VPS that is there now."""
         return Product(self.lab)
-
-    def begin(self) -> None:
-        """All that the cases build on."""
-        self.prepare()
-        self.undisturbed()
 
     def prepare(self) -> None:
         """Every VPS from now on has the program's environment, and an engine that can be told to die."""
@@ -77,34 +102,35 @@ class Ground:
         vps.run("mkdir", str(mortal.FOLDER))
         vps.freeze()
 
-    def undisturbed(self) -> None:
-        """A set-up that nobody disturbs: what all others are held against."""
+    def undisturbed(self) -> Reference:
+        """Set up, and take back."""
         self.lab.reset("vps")
-        with self.publishing(home=True):
+        with self.publishing():
             asked = self.product.apply(*WAIT)
         assert asked.status == OK, f"the undisturbed set-up: wanted exit status 0\n{asked.told()}"
-        self.commands = [json.loads(line) for line in self.lab.vps.read(str(mortal.COMMANDS)).splitlines()]
+        commands = tuple(json.loads(line) for line in self.lab.vps.read(str(mortal.COMMANDS)).splitlines())
         changed = [e for e in asked.events if e["event"] == "operation.finished" and e["status"] == "changed"]
-        self.operations = [(event["step"], event["operation"]) for event in changed]
-        self.wanted = self.settled()
-        self.bare = self._roll_back()
+        operations = tuple((event["step"], event["operation"]) for event in changed)
+        return Reference(commands, operations, self.settled(), self._roll_back())
 
-    def chain(self, kind: str) -> int:
+    def chain(self, kind: str, reference: Reference) -> int:
         """One set-up in lives, and all of it taken back again; how many engines died."""
         self.lab.reset("vps")
         middle = self.steps.index("dns") + 1
         self._lives(kind, self.steps[:middle])
-        publish(self.lab)
+        self._operate()
         self._lives(kind, self.steps[middle:])
-        self._ends_as_wanted()
+        self._ends_as(reference.wanted)
         if kind == "after":
             self._lives("back", self.steps[::-1])
-        self._taken_back_as_wanted()
+        # Whatever died on the way, the first original of everything was kept.
+        left = self._roll_back().differs_from(reference.bare)
+        assert not left, "taken back, not as an undisturbed set-up taken back:\n" + "\n".join(left)
         died = [json.loads(line) for line in self.lab.vps.read(str(mortal.DIED)).splitlines()]
         states: dict[tuple[str, str], set[str]] = {}
         for step, operation, state, _ in died:
             states.setdefault((step, operation), set()).add(state)
-        for operation in self.operations:
+        for operation in reference.operations:
             missed = {state for state in SURE[kind] if state not in states.get(operation, set())}
             assert not missed, f"nobody died at {operation}: {missed}"
         return len(died)
@@ -119,12 +145,7 @@ class Ground:
         assert asked.status == OK, f"rollback: wanted exit status 0\n{asked.told()}"
         return footprint.take(self.lab.vps)
 
-    def _taken_back_as_wanted(self) -> None:
-        """Whatever died on the way, the first original of everything was kept."""
-        left = self._roll_back().differs_from(self.bare)
-        assert not left, "taken back, not as an undisturbed set-up taken back:\n" + "\n".join(left)
-
-    def struck(self, moment: Moment) -> bool:
+    def struck(self, moment: Moment, reference: Reference) -> bool:
         """One set-up, killed once at this moment; whether it was inside the command, not just after it."""
         self.lab.reset("vps")
         vps = self.lab.vps
@@ -134,7 +155,7 @@ class Ground:
             if moment.manner != mortal.MANNERS[2]:
                 assert said.status == OPERATION_FAILED, said.told()
                 assert "the run was killed" in said.err, said.told()
-            self._ends_as_wanted()
+            self._ends_as(reference.wanted)
         inside: bool = json.loads(vps.read(str(mortal.STRUCK)))["inside"]
         return inside
 
@@ -158,12 +179,11 @@ class Ground:
         assert sign.exists(), f"the moment never came: {moment}\n{result.told()}"
         return result
 
-    def _ends_as_wanted(self) -> None:
+    def _ends_as(self, wanted: Footprint) -> None:
         """One more `apply`, and everything is as nobody had disturbed it."""
         asked = self.product.apply(*WAIT)
         assert asked.status == OK, f"one more apply: wanted exit status 0\n{asked.told()}"
-        found = self.settled()
-        differences = found.differs_from(self.wanted)
+        differences = self.settled().differs_from(wanted)
         assert not differences, "not as an undisturbed set-up:\n" + "\n".join(differences)
 
     def settled(self) -> Footprint:
@@ -178,23 +198,21 @@ class Ground:
         return footprint.take(self.lab.vps)
 
     @contextmanager
-    def publishing(self, *, home: bool = False) -> Iterator[None]:
-        """The operator publishes the records as soon as the keys are there, and sets up home if he has not yet."""
+    def publishing(self) -> Iterator[None]:
+        """The operator does his part as soon as the keys are there."""
         stop = Event()
         trouble: list[BaseException] = []
 
-        def operate() -> None:
+        def wait_and_operate() -> None:
             while not all((self.lab.vps.root / key.lstrip("/")).exists() for key in KEYS):
                 if stop.wait(0.2):
                     return
             try:
-                publish(self.lab)
-                if home:
-                    set_up_home(self.lab)
+                self._operate()
             except (AssertionError, LabError, OSError) as error:
                 trouble.append(error)
 
-        operator = Thread(target=operate)
+        operator = Thread(target=wait_and_operate)
         operator.start()
         try:
             yield
@@ -204,23 +222,12 @@ class Ground:
         if trouble:
             raise trouble[0]
 
-    def moment(self, seed: str, number: int) -> Moment:
-        """Drawn from the undisturbed set-up: a program first, then one of its commands, then a time inside it.
-
-        The first three are inside the installation of the packages, which is half of all time: one in each third of it,
-        and one in each manner.
-        """
-        chance = random.Random(f"{seed} {self.lab.release} {number}")
-        programs: dict[str, list[dict[str, Any]]] = {}
-        for command in self.commands:
-            programs.setdefault(_program(command["argv"]), []).append(command)
-        thirds = len(mortal.MANNERS)
-        manner, into = mortal.MANNERS[number % thirds], chance.random()
-        if number <= thirds:
-            command, into = programs["apt-get install"][0], (number - 1 + into) / thirds
-        else:
-            command = chance.choice(programs[chance.choice(sorted(programs))])
-        return Moment(command["command"], tuple(command["argv"]), into * command["seconds"], manner)
+    def _operate(self) -> None:
+        """Publish the records, and set up home the first time."""
+        publish(self.lab)
+        if not self.home_is_set_up:
+            set_up_home(self.lab)
+            self.home_is_set_up = True
 
 
 def _program(argv: list[str]) -> str:

@@ -2,7 +2,7 @@
 
 A chain for each release: one engine dies at the first point, the next at the next, before, inside and after every
 operation. Then set-ups that are killed once, at a random moment inside a command: the engine alone, the engine with its
-command, or the power of the whole VPS. The releases are worked on at the same time, each in a lab of its own.
+command, or the power of the whole VPS. All of it is worked on in several labs at the same time.
 """
 
 from __future__ import annotations
@@ -10,14 +10,16 @@ from __future__ import annotations
 import os
 import random
 import sys
+from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from . import lab as labs
-from .kills import Ground
+from .kills import Ground, Reference
 from .lab import Lab
 from .places import RELEASES
 from .shell import LabError
@@ -31,92 +33,103 @@ if TYPE_CHECKING:
 SEED = os.environ.get("RELAY_WIZARD_LAB_SEED") or str(random.randrange(10_000))
 MOMENTS = range(1, 11)
 CHAINS = ("before", "after")
+# Labs of one release at a time: a set-up mostly waits, for packages to unpack or for the world to answer.
+LABS = 2
 
 
 @dataclass
-class Worker:
-    """All work on one release, in a thread: what comes out of each case is waited for by its test."""
+class Work:
+    """All cases of one release, done in LABS labs at once: what comes out of each is waited for by its test."""
 
     release: str
-    number: int
-    cases: list[str]
+    cases: deque[str]
+    reference: Future[Reference] = field(default_factory=Future)
     outcomes: dict[str, Future[Any]] = field(default_factory=dict)
-    stopped: bool = False
 
     def __post_init__(self) -> None:
-        self.outcomes = {case: Future() for case in ["prepared", *self.cases]}
+        self.outcomes = {case: Future() for case in self.cases}
 
-    def work(self) -> None:
-        """The cases that are wanted, in the order of the file."""
-        name = f"kills-{self.number}-{os.getpid()}"
-        ground = Ground(Lab(name, self.release))
+    def do(self, number: int) -> None:
+        """Cases in the order of the file, in the lab of this number."""
+        name = f"kills-{RELEASES.index(self.release)}{number}-{os.getpid()}"
         try:
-            self._do("prepared", ground.begin)
-            for case in self.cases:
-                if self.stopped or self.outcomes["prepared"].exception():
-                    break
-                self._do(case, lambda case=case: _kill(ground, case))  # type: ignore[misc]
+            ground = Ground(Lab(name, self.release))
+            ground.prepare()
+            if number == 0:
+                self._keep(self.reference, "undisturbed", ground.undisturbed)
+            while not self.reference.exception() and (case := self._next()):
+                self._keep(self.outcomes[case], case, partial(self._kill, ground, case))
+        except BaseException as error:  # noqa: BLE001 - handed to the tests, whatever it is
+            print(f"\n{self.release}, lab {number}: {error}", file=sys.__stderr__)
+            if not self.reference.done():
+                self.reference.set_exception(error)
         finally:
             if not os.environ.get("RELAY_WIZARD_LAB_KEEP"):
                 labs.down(name)
 
-    def _do(self, case: str, work: Callable[[], Any]) -> None:
+    def _next(self) -> str:
         try:
-            self.outcomes[case].set_result(work())
+            return self.cases.popleft()
+        except IndexError:
+            return ""
+
+    def _keep(self, outcome: Future[Any], case: str, work: Callable[[], Any]) -> None:
+        try:
+            outcome.set_result(work())
         except BaseException as error:  # noqa: BLE001 - handed to the test, whatever it is
-            self.outcomes[case].set_exception(error)
+            outcome.set_exception(error)
             # At once, since its test may be a long way off.
             print(f"\n{self.release}, {case}: {error}", file=sys.__stderr__)
+
+    def _kill(self, ground: Ground, case: str) -> Any:
+        reference = self.reference.result()
+        if case in CHAINS:
+            return ground.chain(case, reference)
+        moment = reference.moment(f"{SEED} {self.release}", int(case))
+        try:
+            return moment, ground.struck(moment, reference)
+        except AssertionError as error:
+            raise AssertionError(f"{moment} (seed {SEED})\n{error}") from error
 
     def outcome(self, case: str) -> Any:
         """What a case came to."""
         try:
-            self.outcomes["prepared"].result()
+            self.reference.result()
             return self.outcomes[case].result()
         except LabError as error:
             pytest.fail(f"THE LAB DID NOT RUN: {error}", pytrace=False)
 
 
-def _kill(ground: Ground, case: str) -> Any:
-    if case in CHAINS:
-        return ground.chain(case)
-    moment = ground.moment(SEED, int(case))
-    try:
-        return moment, ground.struck(moment)
-    except AssertionError as error:
-        raise AssertionError(f"{moment} (seed {SEED})\n{error}") from error
-
-
 @pytest.fixture(scope="module")
-def workers(request: pytest.FixtureRequest) -> Iterator[dict[str, Worker]]:
-    """One for each release whose tests are to run, all at work from now on."""
-    cases: dict[str, list[str]] = {}
+def works(request: pytest.FixtureRequest) -> Iterator[dict[str, Work]]:
+    """The work on each release whose tests are to run, all begun."""
+    cases: dict[str, deque[str]] = {}
     for item in request.session.items:
         if isinstance(item, pytest.Function) and item.module is request.module:
             asked = item.callspec.params
-            cases.setdefault(str(asked["release"]), []).append(str(asked["case"]))
-    found = {release: Worker(release, RELEASES.index(release), wanted) for release, wanted in cases.items()}
-    with ThreadPoolExecutor() as pool:
-        for worker in found.values():
-            pool.submit(worker.work)
+            cases.setdefault(str(asked["release"]), deque()).append(str(asked["case"]))
+    found = {release: Work(release, wanted) for release, wanted in cases.items()}
+    with ThreadPoolExecutor(LABS * len(found)) as pool:
+        for work in found.values():
+            for number in range(LABS):
+                pool.submit(work.do, number)
         try:
             yield found
         finally:
-            for worker in found.values():
-                worker.stopped = True
+            # Nobody waits for the rest any more.
+            for work in found.values():
+                work.cases.clear()
 
 
 @pytest.mark.parametrize("case", CHAINS)
-def test_engines_that_die_one_after_the_other(
-    workers: dict[str, Worker], release: str, case: str, count: Count
-) -> None:
-    count(workers[release].outcome(case))
+def test_engines_that_die_one_after_the_other(works: dict[str, Work], release: str, case: str, count: Count) -> None:
+    count(works[release].outcome(case))
 
 
 @pytest.mark.parametrize("case", MOMENTS)
 def test_a_set_up_that_is_killed_inside_a_command(
-    workers: dict[str, Worker], release: str, case: int, capsys: pytest.CaptureFixture[str]
+    works: dict[str, Work], release: str, case: int, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    moment, inside = workers[release].outcome(str(case))
+    moment, inside = works[release].outcome(str(case))
     with capsys.disabled():
         print(f"\n  seed {SEED}, {release}, {moment}{'' if inside else ', which had just ended'}")
