@@ -48,6 +48,7 @@ LEFT_ASIDE = {
     "/var/lib/fail2ban/*": "what happened",
     "/var/lib/postfix/*": "what Postfix remembers of others while it runs",
     "/var/spool/postfix/pid/*": "numbers of processes",
+    "/var/spool/postfix/etc/*": "copies for Postfix's own root, made as it starts, by what it is told then",
     "/var/lib/ucf/*.[0-9]": "backups of the last versions",
     "/var/lib/systemd/*": "when timers ran, a seed of chance",
     "/var/lib/dbus/*": "made at boot",
@@ -142,7 +143,8 @@ def _content(data: bytes, inside: str) -> str:
             text = re.sub(pattern, word, text, flags=re.MULTILINE)
         return "\n".join(sorted(text.splitlines()))
     if inside in IN_ANY_ORDER:
-        return "\n".join(sorted(data.decode().splitlines()))
+        # And a parameter without a value has a blank at its end from one hand and none from another.
+        return "\n".join(sorted(line.rstrip() for line in data.decode().splitlines()))
     if inside.startswith("/etc/"):
         # Kept as it is, to be able to tell what differs.
         return data.decode(errors="backslashreplace")
@@ -181,10 +183,10 @@ QUESTIONS = {
     "passwords": "passwd -Sa | cut -d' ' -f1,2,4-",
     "mail queue": "postqueue -j | cut -c1-80",
 }
-# They come and go by themselves.
+# They come and go by themselves, or (unattended-upgrades, which minds the next shutdown) come with the next boot.
 COME_AND_GO = re.compile(
     r"^(user@|user-runtime-dir@|session-|systemd-(hostnamed|timedated|localed|tmpfiles|networkd-wait)|apt-|dpkg-|man-db|"
-    r"relay-wizard-run|polkit|packagekit|phpsession|e2scrub)"
+    r"relay-wizard-run|unattended-upgrades\.service$|polkit|packagekit|phpsession|e2scrub)"
 )
 
 

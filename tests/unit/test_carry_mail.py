@@ -167,6 +167,20 @@ def test_aliases_of_the_operator_come_first_and_stay() -> None:
     assert postfix.alias_maps(host) == first
 
 
+def test_a_postfix_whose_installation_was_killed_is_configured_as_any_other() -> None:
+    host = install(FakeHost())
+    host.put(MAIN, "alias_maps = $alias_database, nis:mail.aliases\nrecipient_delimiter =\n")
+    values = dict(postfix.parameters(context(host)))
+    assert values["alias_maps"] == f"hash:/etc/aliases, {postfix.ALIASES}"
+    assert values["recipient_delimiter"] == "+"
+
+
+def test_the_operators_delimiter_stays() -> None:
+    host = install(FakeHost())
+    host.put(MAIN, "recipient_delimiter = -\n")
+    assert dict(postfix.parameters(context(host)))["recipient_delimiter"] == "-"
+
+
 def test_behind_address_translation_postfix_knows_its_public_address() -> None:
     host = install(FakeHost(own_addresses=("127.0.0.1", "10.0.0.5")))
     assert ("proxy_interfaces", US) in postfix.parameters(context(host))

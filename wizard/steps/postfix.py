@@ -85,7 +85,9 @@ SUBMISSIONS_OPTIONS = (
 
 def parameters(context: Context) -> tuple[tuple[str, str], ...]:
     """What main.cf has to say, whatever the other steps put into their hooks."""
-    answers, version = context.answers, context.facts.postfix_version
+    from wizard.operations.postfix import main_parameters
+
+    answers, version, own = context.answers, context.facts.postfix_version, main_parameters(context.host)
     values = {
         "myhostname": context.hostname,
         "mydomain": context.domain,
@@ -96,6 +98,8 @@ def parameters(context: Context) -> tuple[tuple[str, str], ...]:
         "inet_protocols": "all" if answers.relay.ipv6 else "ipv4",
         "relayhost": "",
         "alias_maps": alias_maps(context.host),
+        "alias_database": own.get("alias_database", system_aliases(context.host)),
+        "recipient_delimiter": own.get("recipient_delimiter") or "+",
         "mailbox_size_limit": "0",
         "message_size_limit": str(LARGEST_MESSAGE),
         "disable_vrfy_command": "yes",
@@ -149,16 +153,24 @@ def normalizes(version: Version) -> bool:
     return version >= (3, 9) or (version[:2] in NORMALIZES and version >= (*version[:2], NORMALIZES[version[:2]]))
 
 
+# The package copies this from its template, and replaces it by the system's aliases: when it was killed in between, it
+# stays, and names a kind of map that Postfix does not have.
+HALF_CONFIGURED = "$alias_database, nis:mail.aliases"
+
+
 def alias_maps(host: Host) -> str:
     """The aliases that are configured already, else the system's, and ours after them: the first answer counts."""
     from wizard.operations.postfix import main_parameters
 
-    before = main_parameters(host).get("alias_maps")
-    if before is None:
-        kind = host.ask(["postconf", "-h", "default_database_type"]).text or "hash"
-        before = f"{kind}:/etc/aliases"
+    system = system_aliases(host)
+    before = main_parameters(host).get("alias_maps", system).replace(HALF_CONFIGURED, system)
     words = [word for word in before.replace(",", " ").split() if word != ALIASES]
     return ", ".join((*words, ALIASES))
+
+
+def system_aliases(host: Host) -> str:
+    """The map made from /etc/aliases."""
+    return f"{host.ask(['postconf', '-h', 'default_database_type']).text or 'hash'}:/etc/aliases"
 
 
 def submissions(host: Host) -> str:
