@@ -123,11 +123,13 @@ def _busctl(host: FakeHost, argv: tuple[str, ...], _stdin: bytes) -> Completed:
 
 def _journalctl(host: FakeHost, argv: tuple[str, ...], _stdin: bytes) -> Completed:
     assert isinstance(host, Machine)
-    after = next((word.partition("=")[2] for word in argv if word.startswith("--after-cursor=")), None)
-    if after is None:
-        return Completed(argv, 0, json.dumps({"__CURSOR": str(len(host.journal))}))
-    wanted = " ".join(argv).partition("--after-cursor=")[2].split(" ", 1)[1].split(" + ")
-    found = [entry for entry in host.journal[int(after) :] if any(_matches(entry, words) for words in wanted)]
+    entries = [{**entry, "__CURSOR": f"s={number}"} for number, entry in enumerate(host.journal, start=1)]
+    since = next((word.partition("=")[2] for word in argv if word.startswith("--cursor=")), None)
+    if since is None:
+        return Completed(argv, 0, json.dumps(entries[-1] if entries else {"__CURSOR": "s=0"}))
+    wanted = " ".join(argv).partition(f"--cursor={since} ")[2].split(" + ")
+    later = entries[max(0, int(since.removeprefix("s=")) - 1) :]
+    found = [entry for entry in later if any(_matches(entry, words) for words in wanted)]
     return Completed(argv, 0, "\n".join(json.dumps(entry) for entry in found))
 
 

@@ -177,15 +177,15 @@ def logins(host: Host, cursor: str) -> list[Login]:
 
     Only what root wrote as sshd counts: the kernel vouches for _UID (systemd.journal-fields(7)). _COMM would be missing
     where the session had ended before journald came to look. The server's port is in the journal while sshd's LogLevel
-    is VERBOSE.
+    is VERBOSE. (With --after-cursor journalctl skips the first line that matches, when the cursor's own does not.)
     """
     root = "_UID=0"
     sshd = [root, "SYSLOG_IDENTIFIER=sshd", "+", root, "SYSLOG_IDENTIFIER=sshd-session"]
-    asked = host.ask(["journalctl", "-q", "--no-pager", "-o", "json", f"--after-cursor={cursor}", *sshd])
+    asked = host.ask(["journalctl", "-q", "--no-pager", "-o", "json", f"--cursor={cursor}", *sshd])
     ports: dict[tuple[str, str], int] = {}
     found = []
     for line in asked.out.splitlines():
-        message = _message(line)
+        message = _message(line, cursor)
         if match := CONNECTION.match(message):
             ports[match[1], match[2]] = int(match[4])
         elif match := ACCEPTED.match(message):
@@ -193,9 +193,11 @@ def logins(host: Host, cursor: str) -> list[Login]:
     return found
 
 
-def _message(line: str) -> str:
+def _message(line: str, cursor: str) -> str:
+    """What sshd said; '' for the entry of the cursor itself, which was there before."""
     try:
-        return str(json.loads(line).get("MESSAGE", ""))
+        entry = json.loads(line)
+        return "" if entry.get("__CURSOR") == cursor else str(entry.get("MESSAGE", ""))
     except (ValueError, AttributeError):
         return ""
 
