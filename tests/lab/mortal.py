@@ -96,17 +96,20 @@ def arm() -> None:
 
 def strike(plan: dict[str, Any], argv: Sequence[str], seconds: float, child: int | None) -> None:
     """The end, now."""
-    family = _family(child) if child else []
     power = plan["manner"] == MANNERS[2]
+    if child:
+        # As it stands at this moment: many a command takes less time than what follows here.
+        _kill(child, signal.SIGSTOP)
+    family = _family(child) if child else []
     for pid in family if power else ():
-        # As it stands at this moment, until somebody outside turns off the power.
         _kill(pid, signal.SIGSTOP)
     STRUCK.with_suffix(".new").write_text(json.dumps({"argv": list(argv), "seconds": seconds, "inside": bool(child)}))
     STRUCK.with_suffix(".new").replace(STRUCK)
     if power:
         os.kill(os.getpid(), signal.SIGSTOP)
-    for pid in family if plan["manner"] == MANNERS[1] else ():
-        _kill(pid, signal.SIGKILL)
+    for pid in family:
+        # The engine alone dies: its command goes on.
+        _kill(pid, signal.SIGKILL if plan["manner"] == MANNERS[1] else signal.SIGCONT)
     os.kill(os.getpid(), signal.SIGKILL)
 
 
