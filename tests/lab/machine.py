@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 POWER_OFF = signal.SIGRTMIN + 14
 # What a command that comes in from outside leaves behind, like PID 1 inside: above all the power over the one clock.
 NOT_INSIDE = "-sys_time,-sys_module,-sys_rawio,-syslog"
-# Units of the bare system alone, that have nothing to do with what is tried here.
-MAY_FAIL_ONCE = {"run-lock.mount"}
+# Units of the bare system alone, that have nothing to do with what is tried here: /run/lock is there without a mount.
+MAY_FAIL = {"run-lock.mount"}
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
@@ -185,10 +185,13 @@ class Machine:
         return self.root / path.lstrip("/")
 
     def _mends_boot(self) -> bool:
-        """Try again what the container's own boot now and then cannot do while many others boot."""
+        """Try again what the container's own boot now and then cannot do while many others boot, or do without it."""
         failed = self.run("systemctl", "list-units", "--failed", "--plain", "--no-legend", "--no-pager").out
         names = {line.split()[0] for line in failed.splitlines()}
-        return names <= MAY_FAIL_ONCE and self.run("systemctl", "restart", *names, check=False).status == 0
+        if not names <= MAY_FAIL:
+            return False
+        verbs = ("restart", "reset-failed")
+        return any(self.run("systemctl", verb, *names, check=False).status == 0 for verb in verbs)
 
     def _wait_for_boot(self, started: subprocess.Popen[bytes], *, sound: bool, seconds: float = 90) -> None:
         deadline = time.monotonic() + seconds
