@@ -38,6 +38,8 @@ COMMANDS = FOLDER / "commands"
 PLAN = FOLDER / "plan.json"
 # What was done about it: the command that was under way, written a moment before the end.
 STRUCK = FOLDER / "struck.json"
+# A timer would come too late for a command that takes as little as this.
+SOON = 0.01
 MANNERS = ("the engine alone", "the engine and its command", "the power")
 
 # What is true of an operation, or of the end of a step, when its engine dies. One chain cannot have them all: an
@@ -85,7 +87,10 @@ def arm() -> None:
     def started(*arguments: Any, **settings: Any) -> Any:
         child = start(*arguments, **settings)
         if running and number == plan.get("command"):
-            late = threading.Timer(plan["seconds"], strike, (plan, arguments[0], plan["seconds"], child.pid))
+            words = (plan, arguments[0], plan["seconds"], child.pid)
+            if plan["seconds"] < SOON:
+                strike(*words)
+            late = threading.Timer(plan["seconds"], strike, words)
             late.daemon = True
             late.start()
         return child
