@@ -83,14 +83,14 @@ def test_what_was_said_before_the_encryption_is_forgotten() -> None:
 def test_no_server_holds_the_probe_of_port_25(monkeypatch: pytest.MonkeyPatch, kind: str, wanted: str) -> None:
     monkeypatch.setattr(network, "BANNER_SECONDS", PATIENCE)
     with tcp(ILL[kind]) as port, within(LIMIT):
-        found = network.probe(Elsewhere(port), "mx.example", "")
+        found = network.probe(Elsewhere(port), "mx.example", HERE, "")
     assert found.kind == wanted
     assert found.said.isprintable()
 
 
 def test_a_banner_in_pieces_is_one_banner(monkeypatch: pytest.MonkeyPatch) -> None:
     with tcp(dripping(BANNER, pause=0.001)) as port:
-        found = network.probe(Elsewhere(port), "mx.example", "")
+        found = network.probe(Elsewhere(port), "mx.example", HERE, "")
     assert (found.kind, found.said) == ("open", "220 mx.example ESMTP")
 
 

@@ -28,11 +28,17 @@ def context(host: FakeHost, **answers: Any) -> Context:
     return Context(host, parse(raw), Facts(host))
 
 
+MX1, MX2 = "203.0.113.21", "203.0.113.22"
+
+
 def online(source: str = "192.0.2.10", source6: str = "2001:db8:2::10") -> FakeHost:
     host = FakeHost(own_addresses=("127.0.0.1", "192.0.2.10", "2001:db8:2::10"))
     host.commands = {("ip", "-j", "-4"): ROUTE % source, ("ip", "-j", "-6"): ROUTE % source6}
     host.put("/proc/1/comm", "systemd\n")
     host.put("/etc/resolv.conf", "# here\nnameserver 203.0.113.55\nsearch x\n")
+    for number in (1, 2):
+        host.dns["*", f"mx{number}.example", "A"] = answer(f"203.0.113.2{number}")
+        host.dns["*", f"mx{number}.example", "AAAA"] = answer(f"2001:db8:a::2{number}", rdtype="AAAA")
     return host
 
 
@@ -181,16 +187,16 @@ def says(line: bytes) -> Callable[[socket.socket], None]:
 @pytest.mark.parametrize(
     ("servers", "status", "words"),
     [
-        ({"mx1.example": b"220 mx1 ESMTP\r\n", "mx2.example": b"220 mx2\r\n"}, PASS, "220 mx1 ESMTP"),
-        ({"mx2.example": b"220 mx2\r\n"}, PASS, "connection refused"),
-        ({"mx1.example": b"554 go away\x1b[2J\r\n"}, WARN, "554 go away\\x1b[2J"),
-        ({"mx1.example": b"HTTP/1.1 200\r\n", "mx2.example": b""}, FAIL, "hung up"),
+        ({MX1: b"220 mx1 ESMTP\r\n", MX2: b"220 mx2\r\n"}, PASS, "220 mx1 ESMTP"),
+        ({MX2: b"220 mx2\r\n"}, PASS, "connection refused"),
+        ({MX1: b"554 go away\x1b[2J\r\n"}, WARN, "554 go away\\x1b[2J"),
+        ({MX1: b"HTTP/1.1 200\r\n", MX2: b""}, FAIL, "hung up"),
         ({}, FAIL, "connection refused"),
     ],
 )
 def test_port_25_out(servers: dict[str, bytes], status: Status, words: str) -> None:
     host = online()
-    host.servers = {(name, 25): says(line) for name, line in servers.items()}
+    host.servers = {(address, 25): says(line) for address, line in servers.items()}
     found = network.port_25_out(context(host), 4, host)
     assert found.status is status
     assert words in found.got
@@ -198,29 +204,45 @@ def test_port_25_out(servers: dict[str, bytes], status: Status, words: str) -> N
         assert "open outbound TCP port 25 for 192.0.2.10" in found.do
 
 
-class Unreachable(FakeHost):
-    """A network that fails in one way."""
-
-    error: OSError = OSError()
+class Shut(FakeHost):
+    """A machine whose connections are lost on the way."""
 
     def connect(self, address: str, port: int, *, timeout: float = 10.0, source: str = "") -> socket.socket:
-        raise self.error
+        raise TimeoutError
+
+
+@pytest.mark.parametrize("version", [4, 6])
+def test_a_provider_that_drops_mail(version: int) -> None:
+    whole = online()
+    host = Shut(files=whole.files, commands=whole.commands, dns=whole.dns)
+    found = network.port_25_out(context(host, relay={"ipv6": "2001:db8:2::10"}), version, host)
+    assert found.status is FAIL
+    assert "panel" in found.do
 
 
 @pytest.mark.parametrize(
-    ("error", "version", "status", "words"),
+    ("rcode", "version", "status", "words"),
     [
-        (TimeoutError(), 4, FAIL, "panel"),
-        (socket.gaierror(-2, "Name or service not known"), 4, FAIL, "resolv.conf"),
-        (socket.gaierror(-2, "Name or service not known"), 6, SKIP, ""),
+        ("NXDOMAIN", 4, FAIL, "resolv.conf"),
+        ("SERVFAIL", 4, FAIL, "resolv.conf"),
+        ("NOERROR", 6, SKIP, ""),
+        # A resolver that is silent has not said that there is no IPv6 address.
+        ("TIMEOUT", 6, FAIL, "resolv.conf"),
     ],
 )
-def test_a_network_that_is_shut(error: OSError, version: int, status: Status, words: str) -> None:
-    host = Unreachable(commands=online().commands)
-    host.error = error
+def test_names_of_the_probe_that_are_not_found(rcode: str, version: int, status: Status, words: str) -> None:
+    host = online()
+    host.dns = {("*", f"mx{number}.example", rdtype): DnsReply(rcode) for number in (1, 2) for rdtype in ("A", "AAAA")}
     found = network.port_25_out(context(host, relay={"ipv6": "2001:db8:2::10"}), version, host)
     assert found.status is status
     assert words in found.do
+
+
+def test_a_target_may_be_an_address() -> None:
+    host = online()
+    host.servers = {(MX2, 25): says(b"220 mx2\r\n")}
+    found = network.port_25_out(context(host, probe={"smtp": [MX2]}), 4, host)
+    assert found.status is PASS, found
 
 
 def test_without_a_route_nothing_is_tried() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import re
 import threading
 from dataclasses import dataclass
@@ -10,6 +11,8 @@ from typing import TYPE_CHECKING
 from wizard.check import Finding, failed, passed, skipped, warned
 from wizard.checks.wire import Wire
 from wizard.fact import is_public, source_of
+from wizard.host import DnsRecord, DnsReply
+from wizard.lookup import World
 from wizard.printable import printable
 
 if TYPE_CHECKING:
@@ -20,6 +23,8 @@ if TYPE_CHECKING:
 
 # A banner that has not come by then will not come: RFC 5321 gives servers minutes, good ones take a second.
 BANNER_SECONDS = 10.0
+# A name to look up, with a resolver or two that are silent, and a banner.
+PROBE_SECONDS = 20.0
 # Public addresses far away; only the route to them is looked up, nothing is sent.
 FAR_AWAY = {4: "192.88.99.1", 6: "2620:fe::fe"}
 # Resolvers that many share: block lists refuse to answer them.
@@ -107,22 +112,18 @@ def leaves_from(context: Context, version: int, host: Host) -> Finding:
 
 @dataclass(frozen=True)
 class Probe:
-    """What one mail server's port 25 said. `kind` is "open", "refused", "silent" or "unknown name"."""
+    """What became of one mail server's port 25: "open", "refused", "silent", "no address" or "no name service"."""
 
     target: str
     kind: str
     said: str
 
 
-def probe(host: Host, target: str, source: str) -> Probe:
-    """Connect to port 25 of `target` from `source` and read the first line."""
-    import socket
-
+def probe(host: Host, target: str, address: str, source: str) -> Probe:
+    """Connect to port 25 of `target` at `address` from `source` and read the first line."""
     try:
-        with host.connect(target, 25, timeout=BANNER_SECONDS, source=source) as connection:
+        with host.connect(address, 25, timeout=BANNER_SECONDS, source=source) as connection:
             line = Wire(host, connection, BANNER_SECONDS).line().decode(errors="replace").rstrip("\r\n")
-    except socket.gaierror:
-        return Probe(target, "unknown name", "its name could not be resolved")
     except TimeoutError:
         return Probe(target, "silent", f"no answer within {BANNER_SECONDS:.0f} seconds")
     except OSError as error:
@@ -133,20 +134,40 @@ def probe(host: Host, target: str, source: str) -> Probe:
 
 
 def probe_all(host: Host, targets: Sequence[str], source: str) -> tuple[Probe, ...]:
-    """Probe all targets at once; one that takes longer than BANNER_SECONDS in all is silent."""
-    found: dict[str, Probe] = {}
+    """Probe all targets at once over the family of `source`; takes PROBE_SECONDS at most."""
+    world = World(host, system_resolvers(host))
+    # What is true of a thread that has not come back in time.
+    found = {target: Probe(target, "no name service", "its name was not found in time") for target in targets}
 
     def one(target: str) -> None:
-        found[target] = probe(host, target, source)
+        rdtype = "AAAA" if ":" in source else "A"
+        reply = _look_up(world, target, rdtype)
+        addresses = reply.texts(rdtype)
+        if not reply.answered:
+            found[target] = Probe(target, "no name service", f"its name could not be looked up ({reply.rcode})")
+        elif not addresses:
+            found[target] = Probe(target, "no address", f"the DNS has no {rdtype} record of it")
+        else:
+            found[target] = Probe(target, "silent", "no answer in time")
+            found[target] = probe(host, target, addresses[0], source)
 
-    # Daemon threads: a name server that does not answer must not keep the program from ending.
+    # Daemon threads: a server that does not answer must not keep the program from ending.
     threads = [threading.Thread(target=one, args=(target,), daemon=True) for target in targets]
     for thread in threads:
         thread.start()
+    end = host.monotonic() + PROBE_SECONDS
     for thread in threads:
-        thread.join(BANNER_SECONDS)
-    late = f"no answer within {BANNER_SECONDS:.0f} seconds"
-    return tuple(found.get(target, Probe(target, "silent", late)) for target in targets)
+        thread.join(max(end - host.monotonic(), 0.0))
+    return tuple(found.values())
+
+
+def _look_up(world: World, target: str, rdtype: str) -> DnsReply:
+    """The addresses of a name; an address stands for itself."""
+    try:
+        version = ipaddress.ip_address(target).version
+    except ValueError:
+        return world.lookup(target, rdtype)
+    return DnsReply("NOERROR", (DnsRecord(target, "A" if version == 4 else "AAAA", 0, target),))
 
 
 def port_25_out(context: Context, version: int, host: Host) -> Finding:
@@ -166,9 +187,10 @@ def port_25_out(context: Context, version: int, host: Host) -> Finding:
         return passed(asked, got, want)
     if any(entry.kind == "open" for entry in probes):
         return warned(asked, got, want, "The port is open, but they do not like this address: see the block lists.")
-    if all(entry.kind == "unknown name" for entry in probes):
-        if version == 6:
-            return skipped(asked, "none of them has an IPv6 address that this machine could find", want)
+    kinds = {entry.kind for entry in probes}
+    if kinds == {"no address"} and version == 6:
+        return skipped(asked, "none of them has an IPv6 address", want)
+    if kinds <= {"no address", "no name service"}:
         return failed(asked, got, want, "Mend the name service first: cat /etc/resolv.conf, then getent hosts NAME.")
     return failed(asked, got, want, ticket(context, version))
 
