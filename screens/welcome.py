@@ -73,7 +73,6 @@ class WelcomeScreen(SubScreen):
         self.query_one("#probe", Static).update(Content(ASKING))
 
         def ask() -> CheckResult | None:
-            found: list[CheckResult] = []
             with self.desk.engine() as engine:
                 step = next((step for step in engine.steps if step.id == "preflight"), None)
                 if step is None:
@@ -81,8 +80,7 @@ class WelcomeScreen(SubScreen):
                 checks = [check for check in step.checks(engine.context()) if check.id == "preflight.port_25_out"]
                 from wizard.checking import run_checks
 
-                list(run_checks(engine.look, [(step, check) for check in checks], found.append))
-            return found[0] if found else None
+                return next(run_checks(engine.look, [(step, check) for check in checks]), None)
 
         self.background(ask, self._show)
 

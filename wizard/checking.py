@@ -10,7 +10,7 @@ from wizard.answers import AnswersError
 from wizard.check import Check, CheckResult, Finding, Status
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
 
     from wizard.host import Host
     from wizard.step import Step
@@ -19,9 +19,7 @@ if TYPE_CHECKING:
 WORKERS = 16
 
 
-def run_checks(
-    host: Host, pairs: Sequence[tuple[Step, Check]], heard: Callable[[CheckResult], None]
-) -> Iterator[CheckResult]:
+def run_checks(host: Host, pairs: Sequence[tuple[Step, Check]]) -> Iterator[CheckResult]:
     """Ask all checks at once; each result as it comes, each within its own time."""
     todo: queue.SimpleQueue[tuple[Step, Check]] = queue.SimpleQueue()
     done: queue.SimpleQueue[CheckResult] = queue.SimpleQueue()
@@ -40,7 +38,6 @@ def run_checks(
                 yield _overdue(step, check)
             return
         del waiting[result.check.id]
-        heard(result)
         yield result
 
 

@@ -190,7 +190,12 @@ class Engine:
         context = self.context()
         applying = [step for step in self._answered(chosen) if not step.skip(self.answers)]
         pairs = [(step, check) for step in applying for check in step.checks(context)]
-        results = list(run_checks(self.look, pairs, heard))
+        kept = {step for step, _ in self.store.kept()}
+        results = []
+        for answer in run_checks(self.look, pairs):
+            result = _with_what_is_kept(answer) if answer.step in kept else answer
+            results.append(result)
+            heard(result)
         order = {check.id: number for number, (_, check) in enumerate(pairs)}
         results.sort(key=lambda result: order[result.check.id])
         for step in applying:
@@ -259,6 +264,14 @@ def look_ahead(operation: Operation, host: Host) -> PlannedOperation:
         return PlannedOperation(operation, None, f"{error.asked}: {error.got}. {error.do}")
     except (HostError, OSError) as error:
         return PlannedOperation(operation, None, str(error))
+
+
+def _with_what_is_kept(result: CheckResult) -> CheckResult:
+    """Applying the step, which most checks advise, passes by what the operator keeps."""
+    if not result.finding.do:
+        return result
+    do = f"{result.finding.do}\nYou keep settings of this step as you have them. No longer: relay-wizard keep --forget "
+    return replace(result, finding=replace(result.finding, do=do + result.step))
 
 
 def stamp(moment: datetime) -> str:

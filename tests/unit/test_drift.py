@@ -147,6 +147,8 @@ def test_what_is_kept_is_left_alone_and_said_to_be_and_the_checks_say_the_truth(
     told = [event for event in world.events if event["event"] == "operation.finished"]
     assert [event["status"] for event in told] == ["kept"]
     assert (outcome.changed, outcome.steps) == (0, {"a": "failed"}), "its check wants what the plan wants"
+    [asked] = [event for event in world.events if event["event"] == "check.finished"]
+    assert asked["do"].endswith("No longer: relay-wizard keep --forget a"), asked
     assert world.store.let_go("a") == 1
     assert world.apply().steps == {"a": "verified"}
     assert world.host.text("/etc/a") == "ours\n"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,7 +15,7 @@ from state.store import Store
 from tests.fake_host import FakeHost
 from wizard.answers import Answers, AnswersError, Relay
 from wizard.applying import Outcome
-from wizard.check import Check, Finding, failed, passed
+from wizard.check import Check, CheckResult, Finding, failed, passed
 from wizard.engine import Engine
 from wizard.fact import Context
 from wizard.host import Completed, Host
@@ -341,3 +342,22 @@ def test_a_step_in_whose_midst_a_run_was_killed_says_so(tmp_path: Path) -> None:
     world.host.put("/etc/alive", "yes")
     assert world.apply().status == "ok"
     assert world.status("a") == "verified"
+
+
+def test_a_check_that_does_not_come_back_is_heard_of_too(tmp_path: Path) -> None:
+    over = threading.Event()
+
+    def never(_host: Host) -> Finding:
+        over.wait(10)
+        return passed("", "", "")
+
+    slow = Check("a.never", "never", never, timeout=0.1)
+    world = World(tmp_path, (Step(id="a", title="a", group="g", why="", plan=lambda _: [], checks=lambda _: [slow]),))
+    heard: list[CheckResult] = []
+    try:
+        assert world.engine.verify(world.steps, heard.append) == heard
+    finally:
+        over.set()
+    assert [(result.check.id, result.failed, result.finding.got) for result in heard] == [
+        ("a.never", True, "no answer within 0 s")
+    ]
