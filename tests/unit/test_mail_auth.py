@@ -137,6 +137,13 @@ def test_a_broken_signature_is_survived(header: bytes) -> None:
     assert not found[0].valid
 
 
+@pytest.mark.parametrize("message", [b"", b"\n", b" x\n", b"DKIM-Signature v=1\nFrom: a@b.example\n\n"])
+def test_what_is_no_message_is_judged_in_words(message: bytes) -> None:
+    found = judge(message, spf=PASS, texts=Zone())
+    assert not found.trusted
+    assert "no message" in found.text or "not signed" in found.text
+
+
 def test_a_key_as_long_as_a_record_may_be_costs_no_minutes(key: tuple[bytes, str]) -> None:
     # An RSA key of 50000 bits with an exponent of the same length: each signature would take pow() minutes.
     number = (1 << 50_000) - 1

@@ -141,14 +141,18 @@ def verify(message: bytes, texts: Texts) -> tuple[Signature, ...]:
 
     heard = _Ears()
     found: list[Signature] = []
-    count = sum(name.lower() == b"dkim-signature" for name, _ in dkim.rfc822_parse(message)[0])
+    try:
+        fields_of_it, _ = dkim.rfc822_parse(message)
+    except Exception as error:  # noqa: BLE001 - what a message that is none makes of the library is no signature
+        return (Signature("", "", valid=False, why=f"no message: {printable(str(error), 200)}"),)
+    count = sum(name.lower() == b"dkim-signature" for name, _ in fields_of_it)
     for number in range(min(count, MOST_SIGNATURES)):
         heard.words.clear()
         judge_one = dkim.DKIM(message, logger=heard, minkey=SHORTEST_KEY)
         try:
             valid, why = bool(judge_one.verify(number, dnsfunc=ask)), ""
-        except (dkim.DKIMException, ValueError) as error:
-            valid, why = False, str(error)
+        except Exception as error:  # noqa: BLE001 - so is a signature that breaks it
+            valid, why = False, str(error) or type(error).__name__
         fields = getattr(judge_one, "signature_fields", {}) or {}
         domain, selector = (fields.get(tag, b"").decode(errors="replace").lower() for tag in (b"d", b"s"))
         # A signature that does not fit raises nothing and says nothing.
