@@ -22,6 +22,8 @@ ANSWERS = Answers(
 )
 SESSION = SshSession("203.0.113.70", 50000, "192.0.2.10", 22, "root", 1000.0)
 SSHD = "/etc/sshd"
+# Made for the tests; nobody has its private half.
+KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAICVGGkgqO9Oi/lzyE80xzlvZNrnDeG7XdLDRRN2L8w/n"
 
 
 class Killed(BaseException):

@@ -12,6 +12,7 @@ import unicodedata
 from typing import TYPE_CHECKING
 
 from wizard.printable import invisible, printable
+from wizard.public_key import fault
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -24,10 +25,7 @@ LOCAL_PART = re.compile(r"^[A-Za-z0-9_][A-Za-z0-9_+='~-]*(\.[A-Za-z0-9_+='~-]+)*
 URL = re.compile(r"^https://(\[[0-9a-fA-F:.]+\]|[A-Za-z0-9.-]+)(:\d{1,5})?(/[A-Za-z0-9._~/%-]*)?$")
 TIMEZONE = re.compile(r"^[A-Za-z][A-Za-z0-9_+-]*(/[A-Za-z0-9_+-]+){0,2}$")
 SELECTOR = re.compile(r"^(?!-)[a-z0-9-]{1,63}(?<!-)(\.(?!-)[a-z0-9-]{1,63}(?<!-))*$")
-SSH_KEY = re.compile(
-    r"^(ssh-ed25519|ssh-rsa|ecdsa-sha2-nistp(?:256|384|521)|sk-ssh-ed25519@openssh\.com|"
-    r"sk-ecdsa-sha2-nistp256@openssh\.com) [A-Za-z0-9+/]+={0,3}( [^\n\r]*)?$"
-)
+SSH_KEY = re.compile(r"^((?:ssh|ecdsa|sk)-[a-z0-9@.-]+) ([A-Za-z0-9+/]+={0,3})( [^\n\r]*)?$")
 # Of the system (base-passwd(5)) and of the daemons that a relay has.
 RESERVED_LOGINS = frozenset(
     {
@@ -255,10 +253,13 @@ def ssh_key(value: object) -> str:
         raise ValueError(
             f"{short(shown[:40])} is not a public SSH key alone: options are not taken; paste it from its type on"
         )
-    if not SSH_KEY.match(shown):
+    found = SSH_KEY.match(shown)
+    if not found:
         raise ValueError(
             f"{short(shown[:40])} is not a public SSH key; paste the one line of a file such as ~/.ssh/id_ed25519.pub"
         )
+    if wrong := fault(found[1], found[2]):
+        raise ValueError(f"the key {short(shown[:40])} {wrong}")
     return shown
 
 

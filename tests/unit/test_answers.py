@@ -24,7 +24,7 @@ password_file = "/root/you.password"
 [[users]]
 name = "boss"
 role = "admin"
-ssh_keys = ["ssh-ed25519 AAAAC3NzaC1lZDI1NTE5 boss@laptop"]
+ssh_keys = ["ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAICVGGkgqO9Oi/lzyE80xzlvZNrnDeG7XdLDRRN2L8w/n boss@laptop"]
 [dmarc]
 rua = ["mailto:reports@brightmail.example"]
 [access]
@@ -104,6 +104,7 @@ def test_answers_written_out_are_read_back_the_same() -> None:
         ('[relay]\ndomain = "a\u00a0b.example"', "control or invisible character"),
         ('[[users]]\nname = "sshd"', "belongs to the system"),
         ('[[users]]\nname = "a"\nssh_keys = ["command=\\"x\\" ssh-rsa AAAA"]', "options are not taken"),
+        ('[[users]]\nname = "a"\nssh_keys = ["ssh-ed25519 AAAAC3Nz"]', "is not whole; paste all of its line"),
         ('[certbot]\nserver = "https://-x/"', "cannot stand in a DNS name"),
         ('[ssh]\nport = "\u00b2"', "is not a port"),
         (f'[relay]\ndomain = "{"a" * 5000}"', "no answer is longer"),
