@@ -8,6 +8,7 @@ from dataclasses import replace
 import pytest
 
 from tests.fake_host import FakeHost
+from tests.fake_sshd import KEY
 from wizard import guard
 from wizard.answers import Answers, parse
 from wizard.fact import Context, Facts, WayIn
@@ -18,14 +19,13 @@ from wizard.render import render
 from wizard.steps import fail2ban, hostname, ssh, updates, users
 
 Golden = Callable[[str, str], None]
-KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIIUO74GH9z68zzx9N3QnZhUuj boss@laptop"
 RAW = {
     "relay": {
         "domain": "brightmail.example", "hostname": "mail.brightmail.example", "ipv4": "192.0.2.10",
         "ipv6": "2001:db8:2::10",
     },
     "home": {"domains": ["hearth.example"], "address": "198.51.100.80"},
-    "users": [{"name": "boss", "role": "admin", "ssh_keys": [KEY]}, {"name": "you"}],
+    "users": [{"name": "boss", "role": "admin", "ssh_keys": [f"{KEY} boss@laptop"]}, {"name": "you"}],
 }  # fmt: skip
 ALMA = {"id": "almalinux", "id_like": "rhel centos fedora", "version_id": "9.6"}
 

@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 
 from tests.fake_host import FakeHost
+from tests.fake_sshd import KEY
 from wizard.answers import Answers, parse
 from wizard.fact import Context, Facts, WayIn
 from wizard.host import Completed, Listener
@@ -17,6 +18,7 @@ from wizard.operations.ssh import (
     KeepAWayIn,
     LabelSshPort,
     MoveSshSocket,
+    WayToLogIn,
     listening_ports,
     ports_in_use,
     promised_ways_in,
@@ -24,12 +26,16 @@ from wizard.operations.ssh import (
 )
 from wizard.steps import ssh
 
-KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIIUO74GH9z68zzx9N3QnZhUuj"
+ROOT_BY_KEY = WayToLogIn("root", ("key",))
 
 
 def context(host: FakeHost, **ssh: object) -> Context:
     answers: Answers = parse({"ssh": ssh, "users": [{"name": "boss", "role": "admin", "ssh_keys": [KEY]}]})
     return Context(host, answers, Facts(host))
+
+
+def told(of: Context) -> tuple[str, ...]:
+    return tuple(map(str, ways_in(of, of.host)))
 
 
 def machine(*, root_key: bool = False, boss_key: bool = False, boss_hash: str = "!", root_hash: str = "*") -> FakeHost:
@@ -61,13 +67,13 @@ def machine(*, root_key: bool = False, boss_key: bool = False, boss_hash: str = 
     ],
 )  # fmt: skip
 def test_ways_in(host: FakeHost, answers: dict[str, object], ways: tuple[str, ...]) -> None:
-    assert ways_in(context(host, **answers), host) == ways
+    assert told(context(host, **answers)) == ways
 
 
 def test_a_person_who_may_not_administer_is_no_way_in() -> None:
     host = machine(boss_key=True)
     host.put("/etc/group", "sudo:x:27:\nboss:x:1000:\n")
-    assert ways_in(context(host), host) == ()
+    assert told(context(host)) == ()
 
 
 @pytest.mark.parametrize(
@@ -87,16 +93,71 @@ def test_a_person_who_may_not_administer_is_no_way_in() -> None:
 def test_ways_in_are_judged_by_what_sshd_itself_says(settings: str, ways: tuple[str, ...]) -> None:
     host = machine(root_key=True, boss_key=True)
     host.commands["sshd", "-T"] = settings
-    assert ways_in(context(host), host) == ways
+    assert told(context(host)) == ways
     assert ("sshd", "-T", "-C", "user=boss,host=192.0.2.1,addr=192.0.2.1") in host.asked
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        # What cloud images give to root.
+        'no-port-forwarding,command="echo \'Please login as the user \\"debian\\".\';sleep 10;exit 142" {key} me',
+        'from="10.0.0.1" {key}',
+        'expiry-time="20200101" {key}',
+        "cert-authority {key}",
+        "restrict {key}",
+        "# {key}",
+        "unknown {key}",
+        'command="true" {key}\n{key}',
+        "ssh-ed25519 AAAAC3Nz",
+    ],
+)
+def test_a_line_that_gives_no_shell_is_no_way_in(line: str) -> None:
+    host = machine()
+    host.put("/root/.ssh/authorized_keys", f"{line.format(key=KEY)}\n")
+    assert told(context(host)) == ()
+
+
+@pytest.mark.parametrize(
+    "line", ["{key}", "  {key}\tanna at work", "no-agent-forwarding,No-X11-Forwarding {key}", "ssh-rsa AAAA\n{key}"]
+)
+def test_a_line_that_gives_a_shell_is_a_way_in(line: str) -> None:
+    host = machine()
+    host.put("/root/.ssh/authorized_keys", f"{line.format(key=KEY)}\n")
+    assert told(context(host)) == ("root by key",)
+
+
+@pytest.mark.parametrize(
+    ("settings", "ways"),
+    [
+        ("authenticationmethods any\n", ("boss by key",)),
+        ("authenticationmethods publickey\n", ("boss by key",)),
+        ("authenticationmethods publickey,password\n", ()),
+        ("authenticationmethods publickey,keyboard-interactive:pam\n", ()),
+        ("authenticationmethods publickey,publickey\n", ()),
+        ("authenticationmethods publickey,password publickey\n", ("boss by key",)),
+        ("pubkeyacceptedalgorithms rsa-sha2-512,rsa-sha2-256\n", ()),
+        ("pubkeyacceptedalgorithms ssh-ed25519,rsa-sha2-256\n", ("boss by key",)),
+    ],
+)
+def test_each_method_of_a_list_has_to_stay_on(settings: str, ways: tuple[str, ...]) -> None:
+    host = machine(boss_key=True, boss_hash="$y$x")
+    host.commands["sshd", "-T"] = settings
+    assert told(context(host)) == ways
+
+
+def test_key_and_password_together_are_a_way_in_while_passwords_stay_on() -> None:
+    host = machine(boss_key=True, boss_hash="$y$x")
+    host.commands["sshd", "-T"] = "authenticationmethods publickey,password\n"
+    assert told(context(host, password_authentication=True)) == ("boss by key and password",)
 
 
 def test_a_key_file_that_others_can_write_is_no_way_in() -> None:
     host = machine(boss_key=True)
     host.put("/home/boss/.ssh/authorized_keys", KEY, mode=0o664, owner="boss")
-    assert ways_in(context(host), host) == ()
+    assert told(context(host)) == ()
     host.commands["sshd", "-T"] = "strictmodes no\n"
-    assert ways_in(context(host), host) == ("boss by key",)
+    assert told(context(host)) == ("boss by key",)
 
 
 def test_the_old_port_stays_until_the_new_one_is_proved() -> None:
@@ -127,8 +188,19 @@ def _drop_in(of: Context) -> str:
     return next(entry.content for entry in ssh.plan(of) if isinstance(entry, WriteFile) and entry.path == DROP_IN)
 
 
-def test_the_answers_promise_a_way_in() -> None:
-    assert promised_ways_in(context(machine())) == ("boss by key",)
+def test_the_answers_promise_a_way_in_until_the_account_is_there() -> None:
+    host = machine()
+    assert promised_ways_in(context(host)) == ()
+    host.put("/etc/passwd", "root:x:0:0::/root:/bin/bash\n")
+    assert promised_ways_in(context(host)) == (WayToLogIn("boss", ("key",)),)
+
+
+def test_a_promise_that_was_kept_and_helps_nobody_is_refused() -> None:
+    host = machine(boss_key=True)
+    host.commands["sshd", "-T"] = "allowusers root\n"
+    guard = next(entry for entry in ssh.plan(context(host)) if isinstance(entry, KeepAWayIn))
+    with pytest.raises(OperationFailed, match="nobody"):
+        guard.diff(host)
 
 
 def test_settings_that_nobody_could_log_in_under_are_refused() -> None:
@@ -140,13 +212,13 @@ def test_settings_that_nobody_could_log_in_under_are_refused() -> None:
 def test_a_port_that_another_program_has_is_refused() -> None:
     host = FakeHost(listening=(Listener("0.0.0.0", 2222, "nginx"),))
     with pytest.raises(OperationFailed, match="nginx"):
-        KeepAWayIn(("root by key",), 2222).diff(host)
+        KeepAWayIn((ROOT_BY_KEY,), 2222).diff(host)
 
 
 @pytest.mark.parametrize("program", ["sshd", "systemd"])
 def test_sshd_itself_may_have_the_port_already(program: str) -> None:
     host = FakeHost(listening=(Listener("0.0.0.0", 2222, program),))
-    assert KeepAWayIn(("root by key",), 2222).diff(host) is None
+    assert KeepAWayIn((ROOT_BY_KEY,), 2222).diff(host) is None
 
 
 def test_ports_in_use_are_those_of_configuration_and_sockets() -> None:

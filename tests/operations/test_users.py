@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.fake_host import FakeHost
+from tests.fake_sshd import KEY
 from wizard.host import Completed
 from wizard.operation import Operation, OperationFailed
 from wizard.operations.users import (
@@ -20,8 +21,6 @@ from wizard.operations.users import (
     usable,
 )
 from wizard.secret import Secret
-
-KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIIUO74GH9z68zzx9N3QnZhUuj"
 
 
 def machine() -> FakeHost:

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from tests.fake_host import FakeHost
+from tests.fake_sshd import KEY
 from tests.operations.test_firewall import Ufw
 from tests.unit.test_preflight import says
 from wizard.answers import User, parse
@@ -25,7 +26,6 @@ from wizard.steps import users as users_step
 
 PASS, WARN, FAIL, SKIP = Status.PASS, Status.WARN, Status.FAIL, Status.SKIP
 DEBIAN, REDHAT = debian.PLATFORM, redhat.PLATFORM
-KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIIUO74GH9z68zzx9N3QnZhUuj"
 NAME = "mail.brightmail.example"
 
 

@@ -95,7 +95,7 @@ def way_in(context: Context, host: Host) -> Finding:
     ways = ssh.ways_in(context, host)
     asked, want = "accounts, their keys and passwords, against the settings", "at least one way in"
     if ways:
-        return passed(asked, ", ".join(ways), want)
+        return passed(asked, ", ".join(map(str, ways)), want)
     return failed(
         asked, "none", want,
         "Do not close this session. Put your key into /root/.ssh/authorized_keys, or add an admin with ssh_keys.",

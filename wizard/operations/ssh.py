@@ -9,7 +9,18 @@ from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
 from wizard.operation import Change, Operation, OperationFailed
-from wizard.operations.users import accounts, groups_of, home_of, keys_of, members, stored_hash, usable
+from wizard.operations.users import (
+    Account,
+    account,
+    accounts,
+    groups_of,
+    home_of,
+    keys_of_people,
+    members,
+    stored_hash,
+    usable,
+)
+from wizard.public_key import RSA_BITS, fault
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -74,27 +85,45 @@ def ports_of_others(host: Host) -> tuple[int, ...]:
     return tuple(sorted({int(port) for port in re.findall(r"^\s*Port\s+(\d+)", text, re.MULTILINE | re.IGNORECASE)}))
 
 
-def ways_in(context: Context, host: Host) -> tuple[str, ...]:
-    """How an administrator could log in under the answered settings, such as "boss by key"."""
-    ssh = context.answers.ssh
-    found: list[str] = []
-    people = [
-        entry for entry in accounts(host) if entry.has_shell and entry.name in members(host, admin_group(context))
-    ]
-    for name in ("root", *(entry.name for entry in people if entry.uid != 0)):
-        root = name == "root"
-        settings = effective(host, name, context.facts.operator or "192.0.2.1")
-        if (root and ssh.permit_root_login == "no") or not _is_let_in(host, name, settings):
-            continue
-        if login_keys(host, name, settings):
-            found.append(f"{name} by key")
-        elif (ssh.permit_root_login == "yes" or not root) and ssh.password_authentication:
-            found += [f"{name} by password"] if usable(stored_hash(host, name)) else []
-    return tuple(found)
+@dataclass(frozen=True)
+class WayToLogIn:
+    """How a person could log in by SSH and get a shell: "boss by key"."""
+
+    user: str
+    methods: tuple[str, ...]
+
+    def __str__(self) -> str:
+        """In words."""
+        return f"{self.user} by {' and '.join(self.methods)}"
+
+
+def ways_in(context: Context, host: Host) -> tuple[WayToLogIn, ...]:
+    """How administrators could log in under the answered settings."""
+    admins = members(host, admin_group(context))
+    people = [entry for entry in accounts(host) if entry.has_shell and (entry.uid == 0 or entry.name in admins)]
+    found = (_way_of(context, host, entry) for entry in dict.fromkeys(people))
+    return tuple(way for way in found if way is not None)
+
+
+def _way_of(context: Context, host: Host, person: Account) -> WayToLogIn | None:
+    """How an account passes one of the lists of methods that sshd wants of it; None when it cannot."""
+    ssh, is_root, name = context.answers.ssh, person.uid == 0, person.name
+    settings = effective(host, name, context.facts.operator or "192.0.2.1")
+    if (is_root and ssh.permit_root_login == "no") or not _is_let_in(host, name, settings):
+        return None
+    has_password = ssh.password_authentication and (not is_root or ssh.permit_root_login == "yes")
+    # Each "publickey" in a list wants another key.
+    there = ["publickey"] * len(login_keys(host, name, settings))
+    there += ["password"] * (has_password and usable(stored_hash(host, name)))
+    lists = settings.get("authenticationmethods", "any")
+    for wanted in [methods.split(",") for methods in ("publickey password" if lists == "any" else lists).split()]:
+        if all(wanted.count(method) <= there.count(method) for method in wanted):
+            return WayToLogIn(name, tuple(method.replace("publickey", "key") for method in wanted))
+    return None
 
 
 def login_keys(host: Host, name: str, settings: Mapping[str, str]) -> tuple[str, ...]:
-    """The public keys that sshd would take for an account: where it looks for them, in files that it trusts.
+    """The public keys that let a person in: where sshd looks for them, in files that it trusts, of a kind it takes.
 
     With StrictModes, sshd ignores a file that others could write (sshd_config(5)).
     """
@@ -107,8 +136,17 @@ def login_keys(host: Host, name: str, settings: Mapping[str, str]) -> tuple[str,
         path = place.replace("%h", home).replace("%u", name).replace("%%", "%")
         path = path if path.startswith("/") else f"{home}/{path}"
         if settings.get("strictmodes", "yes") == "no" or _is_safe(host, path, home, name):
-            keys += keys_of(host, path)
-    return tuple(keys)
+            keys += keys_of_people(host, path)
+    return tuple(key for key in dict.fromkeys(keys) if _is_taken(key, settings))
+
+
+def _is_taken(key: str, settings: Mapping[str, str]) -> bool:
+    """Whether sshd would have anything to do with a key: whole, long enough, for an algorithm that is on."""
+    kind, _, body = key.partition(" ")
+    algorithms = {"rsa-sha2-256", "rsa-sha2-512"} if kind == "ssh-rsa" else {kind}
+    on = settings.get("pubkeyacceptedalgorithms", ",".join(algorithms)).split(",")
+    size = re.fullmatch("[0-9]{1,5}", settings.get("requiredrsasize", ""))
+    return not algorithms.isdisjoint(on) and not fault(kind, body, int(size[0]) if size else RSA_BITS)
 
 
 def _is_safe(host: Host, path: str, home: str, name: str) -> bool:
@@ -136,9 +174,10 @@ def _is_let_in(host: Host, name: str, settings: Mapping[str, str]) -> bool:
     )
 
 
-def promised_ways_in(context: Context) -> tuple[str, ...]:
-    """The ways in that the answers will make, once the users are there."""
-    return tuple(f"{user.name} by key" for user in context.answers.admins if user.ssh_keys)
+def promised_ways_in(context: Context) -> tuple[WayToLogIn, ...]:
+    """The ways in that the answers will make: of administrators for whom there is no account yet."""
+    coming = (user for user in context.answers.admins if account(context.host, user.name) is None)
+    return tuple(WayToLogIn(user.name, ("key",)) for user in coming if user.ssh_keys)
 
 
 def admin_group(context: Context) -> str:
@@ -155,7 +194,7 @@ class KeepAWayIn(Operation):
         port: the port that sshd shall listen on; another program there would leave sshd without one.
     """
 
-    ways: tuple[str, ...]
+    ways: tuple[WayToLogIn, ...]
     port: int
 
     @property
@@ -164,12 +203,13 @@ class KeepAWayIn(Operation):
 
     @property
     def summary(self) -> str:
-        return f"a way in stays open: {', '.join(self.ways) or 'none'}"
+        return f"a way in stays open: {', '.join(map(str, self.ways)) or 'none'}"
 
     def diff(self, host: Host) -> Change | None:
         if not self.ways:
             raise OperationFailed(
-                "see who could log in by SSH under the new settings", "nobody: there is no key that would be accepted",
+                "see who could log in by SSH under the new settings",
+                "nobody: there is no key that would be accepted and gives a shell, from anywhere and at any time",
                 'Add a user with role = "admin" and ssh_keys = ["…"] to the answers and apply users, or put your key '
                 "into /root/.ssh/authorized_keys, or set ssh.password_authentication = true.",
             )  # fmt: skip

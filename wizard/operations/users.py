@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from wizard.host import HostError
 from wizard.operation import Change, Command, Operation, OperationFailed
+from wizard.public_key import SHAPES
 
 if TYPE_CHECKING:
     from wizard.host import Host
@@ -29,6 +30,18 @@ SHADOW_FILES = ("/etc/shadow", "/etc/shadow-")
 ACCOUNT_FILES = (
     "/etc/passwd", "/etc/passwd-", *SHADOW_FILES, *GROUP_FILES,
     "/etc/subuid", "/etc/subgid", "/etc/subuid-", "/etc/subgid-",
+)  # fmt: skip
+# Options (with quoted values, in which spaces stand for themselves), type and body of a line in authorized_keys.
+KEY_LINE = re.compile(
+    r'[ \t]*(?:(?P<options>(?:[^\s"#]|"(?:\\"|[^"])*")+)[ \t]+)??'
+    rf"(?P<kind>{'|'.join(map(re.escape, SHAPES))})[ \t]+(?P<body>\S+)"
+)
+# What takes neither the shell nor the terminal from a key.
+HARMLESS_OPTIONS = frozenset(
+    {
+        "agent-forwarding", "no-agent-forwarding", "port-forwarding", "no-port-forwarding", "x11-forwarding",
+        "no-x11-forwarding", "user-rc", "no-user-rc", "pty", "no-touch-required", "verify-required",
+    }
 )  # fmt: skip
 
 
@@ -117,28 +130,36 @@ def usable(hashed: str) -> bool:
 
 def public_key(line: str) -> str:
     """Type and body of an authorized_keys line, without options and comment; '' for anything else."""
-    words = line.split()
-    for position, word in enumerate(words[:-1]):
-        if word.startswith(("ssh-", "ecdsa-", "sk-")):
-            return f"{word} {words[position + 1]}"
-    return ""
+    found = KEY_LINE.match(line)
+    return f"{found['kind']} {found['body']}" if found else ""
 
 
 def authorized_keys(host: Host, name: str) -> tuple[str, ...]:
-    """The public keys in the usual file of an account."""
-    return keys_of(host, f"{home_of(host, name)}/.ssh/authorized_keys")
-
-
-def keys_of(host: Host, path: str) -> tuple[str, ...]:
-    """The public keys in a file as sshd(8), AUTHORIZED_KEYS FILE FORMAT, has it."""
-    text = (host.read(path) or b"").decode(errors="replace")
-    lines = [line for line in text.splitlines() if not line.lstrip().startswith("#")]
+    """The public keys in the usual file of an account, whatever they are good for."""
+    lines = _lines(host, f"{home_of(host, name)}/.ssh/authorized_keys")
     return tuple(key for key in map(public_key, lines) if key)
 
 
+def keys_of_people(host: Host, path: str) -> tuple[str, ...]:
+    """The public keys in a file with which a person gets a shell, from anywhere and at any time.
+
+    Options can tie a key to one command, to an address or a time (sshd(8), AUTHORIZED_KEYS FILE FORMAT). Of several
+    lines with the same key sshd takes the first.
+    """
+    free: dict[str, bool] = {}
+    for line in _lines(host, path):
+        if found := KEY_LINE.match(line):
+            options = (found["options"] or "").lower()
+            free.setdefault(public_key(line), not options or HARMLESS_OPTIONS.issuperset(options.split(",")))
+    return tuple(key for key, is_free in free.items() if is_free)
+
+
+def _lines(host: Host, path: str) -> list[str]:
+    return (host.read(path) or b"").decode(errors="replace").splitlines()
+
+
 def _table(host: Host, path: str) -> list[list[str]]:
-    lines = (host.read(path) or b"").decode(errors="replace").splitlines()
-    return [line.split(":") for line in lines if ":" in line]
+    return [line.split(":") for line in _lines(host, path) if ":" in line]
 
 
 def _run(host: Host, command: Command, asked: str, do: str, stdin: bytes = b"") -> None:
