@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import resource
 import sqlite3
 import sys
 import traceback
@@ -56,6 +57,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; its exit status."""
     # Created 0600 and 0700, whatever the caller's mask is.
     os.umask(0o077)
+    # A process that knows passwords leaves no picture of its memory behind, however it dies.
+    resource.setrlimit(resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_CORE)[1]))
     defaults = argparse.Namespace(command=_wizard, answers=None, json=False, state=DEFAULT_STATE)
     arguments = _parser().parse_args(argv, defaults)
     try:
@@ -482,7 +485,7 @@ def _work(arguments: argparse.Namespace) -> int:
     run = store.run(arguments.run)
     host = LocalHost(store.run_folder(run.id) / "output.log", redactor)
     engine = _engine(arguments, session=detached.session_of(run.request), redactor=redactor)
-    engine.passwords = detached.take_passwords(store, host, run.id)
+    engine.passwords = detached.take_passwords(host, detached.handed(run.id))
     try:
         return detached.work(engine, host, run.id, redactor.clean)
     except (OSError, sqlite3.Error, StoreError):

@@ -98,10 +98,8 @@ def start(store: Store, host: Host, asked: dict[str, Any], passwords: Mapping[st
         Locked: when another run is changing something.
     """
     run = begin(store, asked, at)
-    folder = store.run_folder(run)
     if passwords:
-        words = json.dumps({account: secret.reveal() for account, secret in passwords.items()})
-        host.write(str(folder / "passwords"), words.encode(), mode=0o600)
+        hand_over(host, handed(run), passwords)
     argv = [sys.executable, "-m", "wizard", "run-in-background", str(run), "--state", str(store.folder)]
     # A transient unit belongs to systemd, not to the SSH session, whatever the session manager does at logout.
     begun = host.run(
@@ -262,13 +260,23 @@ def _roll_back(engine: Engine, host: Host, asked: dict[str, Any], emit: Callable
     return outcome
 
 
-def take_passwords(store: Store, host: Host, run: int) -> dict[str, Secret]:
+def handed(run: int) -> str:
+    """Where passwords are handed over to a run: in memory, so that none outlives a crash of the machine on its disk."""
+    return f"/run/relay-wizard/passwords-{run}"
+
+
+def hand_over(host: Host, path: str, passwords: Mapping[str, Secret]) -> None:
+    """Lay passwords down for a run, for root alone."""
+    words = json.dumps({account: secret.reveal() for account, secret in passwords.items()})
+    host.write(path, words.encode(), mode=0o600)
+
+
+def take_passwords(host: Host, path: str) -> dict[str, Secret]:
     """The passwords that were handed over to a run; their file is gone afterwards."""
-    path = str(store.run_folder(run) / "passwords")
     words = host.read(path)
     if words is None:
         return {}
-    Path(path).unlink()
+    host.remove(path)
     return {account: host.learn(Secret(text)) for account, text in json.loads(words).items()}
 
 
@@ -305,6 +313,8 @@ def _died(store: Store, host: Host, run: int, begun: float) -> bool:
 
 def _finish(store: Store, run: int, at: str) -> None:
     """Write the last word of a run that cannot do so itself: it only waited, or it was killed."""
+    # It may have died before it took them.
+    Path(handed(run)).unlink(missing_ok=True)
     events = [event for _, event in store.events(run)]
     waited = is_waiting(events)
     settled = [event for event in events if event["event"] in {"step.finished", "step.blocked"}]

@@ -55,6 +55,9 @@ FILE_LIMIT = 16 << 20
 # timeout(1).
 NOT_FOUND = 127
 TIMED_OUT = 124
+# The library of crypt(3), as Debian and as Red Hat have it.
+LIBCRYPT = ("libcrypt.so.1", "libcrypt.so.2")
+_CRYPT = threading.Lock()
 
 
 class HostError(Exception):
@@ -503,16 +506,19 @@ class LocalHost(Host):
     def crypt(self, secret: Secret, setting: str) -> str:
         # libcrypt itself, in this process: no child ever sees the password (Python's crypt module is gone in 3.13).
         import ctypes
-        import ctypes.util
 
-        name = ctypes.util.find_library("crypt") or "libcrypt.so.1"
-        try:
-            function = ctypes.CDLL(name).crypt
-        except OSError:
+        library = None
+        for name in LIBCRYPT:
+            with contextlib.suppress(OSError):
+                library = library or ctypes.CDLL(name)
+        if library is None:
             return ""
+        function = library.crypt
         function.restype = ctypes.c_char_p
-        made = function(secret.reveal().encode(), setting.encode())
-        return "" if made is None or made.startswith(b"*") else bytes(made).decode()
+        # It works in one buffer for all threads (crypt(3), ATTRIBUTES); checks run beside each other.
+        with _CRYPT:
+            made = function(secret.reveal().encode(), setting.encode())
+            return "" if made is None or made.startswith(b"*") else bytes(made).decode()
 
     def ssh_session(self) -> SshSession | None:
         # sudo takes SSH_CONNECTION away, but the processes above still have it; the topmost is as old as the session.

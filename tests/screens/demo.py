@@ -6,7 +6,6 @@ it is in memory; the terminal suite uses real files in a temporary folder, so th
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 import threading
@@ -238,10 +237,8 @@ class Show:
         from wizard import detached
 
         run = detached.begin(store, request, at)
-        folder = store.run_folder(run)
         if passwords:
-            words = json.dumps({account: secret.reveal() for account, secret in passwords.items()})
-            (folder / "passwords").write_text(words)
+            detached.hand_over(LocalHost(), str(store.run_folder(run) / "passwords"), passwords)
         argv = [sys.executable, "-m", "tests.screens.demo", "run", str(self.folder), str(self.lines), str(self.pause)]
         os.posix_spawn(sys.executable, [*argv, str(run)], os.environ, setsid=True, file_actions=QUIET)
         return run
@@ -255,7 +252,7 @@ class Show:
         store = Store.open(self.state)
         host = LocalHost(store.run_folder(run) / "output.log", redactor)
         look = DryRunHost(redactor=redactor)
-        passwords = detached.take_passwords(store, host, run)
+        passwords = detached.take_passwords(host, str(store.run_folder(run) / "passwords"))
         engine = Engine(self.steps(), store, look, parse(store.answers() or {}), None, passwords)
         detached.work(engine, host, run, redactor.clean)
 

@@ -18,6 +18,7 @@ from wizard.check import Check, Finding, failed, passed
 from wizard.engine import Engine
 from wizard.host import Host
 from wizard.operations.files import WriteFile
+from wizard.secret import Secret
 from wizard.step import Step
 
 ANSWERS = parse({"relay": {"domain": "a.example", "hostname": "mail.a.example", "ipv4": "192.0.2.10"}})
@@ -164,3 +165,16 @@ def test_the_command_line_ends_it(waiting: Waiting, capsys: pytest.CaptureFixtur
     assert "no run that waits" in capsys.readouterr().err
     with waiting.store.lock():
         assert cli.main(stop) == cli.Exit.LOCKED
+
+
+def test_passwords_are_handed_over_once_and_for_root_alone() -> None:
+    host = FakeHost()
+    path = detached.handed(7)
+    detached.hand_over(host, path, {"anna": Secret("correct horse")})
+    assert path.startswith("/run/"), "a disk would remember it"
+    assert host.files[path].mode == 0o600
+    assert {name: secret.reveal() for name, secret in detached.take_passwords(host, path).items()} == {
+        "anna": "correct horse"
+    }
+    assert host.read(path) is None
+    assert detached.take_passwords(host, path) == {}

@@ -5,11 +5,15 @@ from __future__ import annotations
 import grp
 import os
 import pwd
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from wizard.host import DryRunError, DryRunHost, HostError, LocalHost
+from wizard.secret import Secret
 
 OWNER = pwd.getpwuid(os.getuid()).pw_name
 GROUP = grp.getgrgid(os.getgid()).gr_name
@@ -96,3 +100,22 @@ def test_while_only_looking_every_change_is_refused(tmp_path: Path) -> None:
         with pytest.raises(DryRunError, match="while only looking"):
             change()
     assert list(tmp_path.iterdir()) == []
+
+
+def test_hashes_are_made_one_after_the_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    inside: list[str] = []
+
+    class Crypt:
+        """One buffer for all, as libcrypt has."""
+
+        restype: object = None
+
+        def __call__(self, secret: bytes, _setting: bytes) -> bytes:
+            inside.append(secret.decode())
+            time.sleep(0.002)  # noqa: TID251 - so that another thread has every chance to come in
+            return inside[-1].encode()
+
+    monkeypatch.setattr("ctypes.CDLL", lambda _name: SimpleNamespace(crypt=Crypt()))
+    with ThreadPoolExecutor(8) as pool:
+        made = list(pool.map(lambda word: LocalHost().crypt(Secret(word), "$6$"), map(str, range(40))))
+    assert made == [str(number) for number in range(40)]
