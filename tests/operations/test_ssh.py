@@ -13,8 +13,12 @@ from wizard.fact import Context, Facts, WayIn
 from wizard.host import Completed, Listener
 from wizard.operation import OperationFailed
 from wizard.operations.files import WriteFile
+from wizard.operations.services import reload_services
 from wizard.operations.ssh import (
     DROP_IN,
+    SOCKET,
+    SOCKET_GENERATOR,
+    TIE_TO_SOCKET,
     KeepAWayIn,
     LabelSshPort,
     MoveSshSocket,
@@ -231,41 +235,93 @@ def test_ports_in_use_are_those_of_configuration_and_sockets() -> None:
 
 
 def socket_machine() -> FakeHost:
-    host = FakeHost(commands={("systemctl", "is-active", "ssh.socket"): "active"})
-    ports = ["22"]
+    """Where systemd owns the port: it reads the files when it is told to, and listens there from the next start on."""
+    host = FakeHost(listening=(Listener("0.0.0.0", 22, "systemd"),))
+    known: list[str] = []
 
-    def show(_: FakeHost, argv: tuple[str, ...], _stdin: bytes) -> Completed:
-        return Completed(argv, 0, f"Listen=[::]:{ports[0]} (Stream)\n")
-
-    def restart(_: FakeHost, argv: tuple[str, ...], _stdin: bytes) -> Completed:
-        ports[0] = "2222" if "/etc/drop-in" in host.files else "22"
+    def load(_: FakeHost, argv: tuple[str, ...], _stdin: bytes) -> Completed:
+        known[:] = host.files
         return Completed(argv, 0)
 
-    host.commands |= {
-        ("systemctl", "show"): show, ("systemctl", "daemon-reload"): "",
-        ("systemctl", "restart", "ssh.socket"): restart,
+    def show(_: FakeHost, argv: tuple[str, ...], _stdin: bytes) -> Completed:
+        return Completed(argv, 0, f"Listen=[::]:{2222 if '/etc/port' in known else 22} (Stream)\n")
+
+    def tie(_: FakeHost, argv: tuple[str, ...], _stdin: bytes) -> Completed:
+        host.put("/etc/tie", "")
+        return Completed(argv, 0)
+
+    def restart(_: FakeHost, argv: tuple[str, ...], _stdin: bytes) -> Completed:
+        if "/etc/tie" not in known:
+            return Completed(argv, 1, "", "Socket service ssh.service already active, refusing.")
+        host.listening = (Listener("0.0.0.0", 2222 if "/etc/port" in known else 22, "systemd"),)
+        return Completed(argv, 0)
+
+    host.commands = {
+        ("systemctl", "is-active"): "active", ("systemctl", "show"): show, ("systemctl", "daemon-reload"): load,
+        TIE_TO_SOCKET: tie, ("systemctl", "try-restart", SOCKET): restart,
     }  # fmt: skip
     return host
+
+
+MOVED = MoveSshSocket((2222,), tuple(WriteFile(f"/etc/{name}", name) for name in ("tie", "sshd", "port")))
 
 
 def test_the_socket_is_moved_with_its_files_and_moves_back_after_them() -> None:
     host = socket_machine()
     assert listening_ports(host) == (22,)
-    operation = MoveSshSocket((2222,), (WriteFile("/etc/drop-in", "ListenStream=2222\n", notify=("ssh",)),))
-    change = operation.diff(host)
+    change = MOVED.diff(host)
     assert change is not None
-    assert (change.paths, change.notify) == (("/etc/drop-in",), ("ssh",))
-    operation.apply(host)
-    assert operation.diff(host) is None
-    host.remove("/etc/drop-in")
+    # A reload would have sshd open ports that systemd has.
+    assert (change.paths, change.notify, change.restart) == (("/etc/tie", "/etc/sshd", "/etc/port"), (), (SOCKET,))
+    MOVED.apply(host)
+    reload_services(host, change.notify, change.restart)
+    assert listening_ports(host) == (2222,)
+    assert MOVED.diff(host) is None
+    host.files.clear()
     for command in change.undo:
-        host.run(command)
+        assert host.run(command).ok
+    reload_services(host, change.notify, change.restart)
     assert listening_ports(host) == (22,)
 
 
-def test_a_socket_that_does_not_move_is_reported() -> None:
+@pytest.mark.parametrize("generated", [False, True])
+def test_a_socket_knows_the_ports_of_sshd_config_only_where_it_is_generated(*, generated: bool) -> None:
     host = socket_machine()
-    with pytest.raises(OperationFailed):
+    host.put("/etc/ssh/sshd_config", "Port 22\n")
+    if generated:
+        host.put(SOCKET_GENERATOR, "")
+    unproved = replace(context(host), way_in=WayIn.UNPROVED)
+    assert _socket(unproved).ports == (22, 2222)
+    assert _socket(replace(unproved, way_in=WayIn.PROVED)).ports == ((22, 2222) if generated else (2222,))
+
+
+def _socket(of: Context) -> MoveSshSocket:
+    return next(entry for entry in ssh.plan(of) if isinstance(entry, MoveSshSocket))
+
+
+@pytest.mark.parametrize("lives", range(8))
+def test_a_move_that_was_killed_can_be_made_again(lives: int) -> None:
+    host = socket_machine()
+    for _ in range(lives // 2):
+        file = next(entry for entry in MOVED.files if entry.diff(host) is not None)
+        file.apply(host)
+        if lives % 2:
+            host.run(["systemctl", "daemon-reload"])
+    if MOVED.diff(host) is not None:
+        MOVED.apply(host)
+    reload_services(host, (), (SOCKET,))
+    assert listening_ports(host) == (2222,)
+
+
+def test_a_port_on_which_the_socket_does_not_listen_yet_is_not_in_use() -> None:
+    host = socket_machine()
+    MOVED.apply(host)
+    assert listening_ports(host) == ()
+
+
+def test_a_socket_that_is_told_another_port_is_reported() -> None:
+    host = socket_machine()
+    with pytest.raises(OperationFailed, match="told 22"):
         MoveSshSocket((2222,), ()).apply(host)
 
 

@@ -8,7 +8,7 @@ from fnmatch import fnmatchcase
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
-from wizard.operation import Change, Operation, OperationFailed
+from wizard.operation import Change, Command, Operation, OperationFailed
 from wizard.operations.users import (
     Account,
     account,
@@ -34,6 +34,10 @@ SOCKET = "ssh.socket"
 # Ubuntu from 24.04 on: systemd makes the socket's addresses from sshd_config itself.
 SOCKET_GENERATOR = "/usr/lib/systemd/system-generators/sshd-socket-generator"
 SOCKET_DROP_IN = "/etc/systemd/system/ssh.socket.d/relay-wizard.conf"
+# Has sshd stop and start with its socket, which else could not be started again while sshd has its ports.
+SERVICE_DROP_IN = "/etc/systemd/system/ssh.service.d/relay-wizard.conf"
+# The same until the next reboot, for the way back, where the drop-in is gone already.
+TIE_TO_SOCKET: Command = ("systemctl", "--runtime", "add-requires", "ssh.service", SOCKET)
 
 
 def effective(host: Host, user: str = "", client: str = "") -> dict[str, str]:
@@ -53,16 +57,17 @@ def effective(host: Host, user: str = "", client: str = "") -> dict[str, str]:
 
 
 def socket_ports(host: Host) -> tuple[int, ...]:
-    """The ports that ssh.socket listens on."""
+    """The ports that ssh.socket is told to listen on; it does so when it is started."""
     shown = host.ask(["systemctl", "show", "-p", "Listen", SOCKET]).out
-    return tuple(sorted({int(port) for port in re.findall(r":(\d+) \(Stream\)", shown)}))
+    return tuple(sorted({int(port) for port in re.findall(r":([0-9]{1,5}) \(Stream\)", shown)}))
 
 
 def listening_ports(host: Host) -> tuple[int, ...]:
     """The ports on which an SSH connection is answered at this moment."""
-    found = {entry.port for entry in host.listeners() if entry.program == "sshd"}
+    listeners = host.listeners()
+    found = {entry.port for entry in listeners if entry.program == "sshd"}
     if host.ask(["systemctl", "is-active", SOCKET]).text == "active":
-        found |= set(socket_ports(host))
+        found |= {entry.port for entry in listeners} & {*socket_ports(host)}
     return tuple(sorted(found))
 
 
@@ -229,11 +234,11 @@ class KeepAWayIn(Operation):
 class MoveSshSocket(Operation):
     """Have ssh.socket listen on the port, where the socket owns it. Sessions go on: each has a process of its own.
 
-    It writes the files itself, because on the way back the socket has to be restarted after they are back.
+    The files are its own, as each has to be known to systemd before the socket is started again, there and back.
 
     Attributes:
         ports: where the socket shall listen.
-        files: what sshd and systemd read: the drop-in of sshd, and that of the socket where nothing generates it.
+        files: what systemd and sshd read. What ties sshd to its socket comes first: who finds the others relies on it.
     """
 
     ports: tuple[int, ...]
@@ -262,20 +267,21 @@ class MoveSshSocket(Operation):
             diff=f"{text}ssh.socket: port {', '.join(map(str, now)) or 'none'} → {self._named}\n",
             command=("systemctl", "restart", SOCKET),
             paths=tuple(file.path for file in self.files),
-            undo=(("systemctl", "daemon-reload"), ("systemctl", "restart", SOCKET)),
-            notify=tuple(name for file in self.files for name in file.notify),
+            undo=(TIE_TO_SOCKET, ("systemctl", "daemon-reload")),
+            # Nothing to reload: an sshd that has its ports from the socket would lose them.
+            restart=(SOCKET,),
         )
 
     def apply(self, host: Host) -> None:
         for file in self.files:
             if file.diff(host) is not None:
                 file.apply(host)
-        host.run(["systemctl", "daemon-reload"])
-        done = host.run(["systemctl", "restart", SOCKET])
-        if not done.ok or socket_ports(host) != self.ports:
+            host.run(["systemctl", "daemon-reload"])
+        told = socket_ports(host)
+        if told != self.ports:
             raise OperationFailed(
-                f"move ssh.socket to port {self._named}", done.complaint,
-                f"Your session goes on. Look with: systemctl status {SOCKET}",
+                f"move ssh.socket to port {self._named}", f"it is told {', '.join(map(str, told)) or 'none'}",
+                f"Another file says so. Look with: systemctl cat {SOCKET}",
             )  # fmt: skip
 
 

@@ -28,6 +28,7 @@ def plan(context: Context) -> list[Operation]:
     from wizard.operations.services import RunService
     from wizard.operations.ssh import (
         DROP_IN,
+        SERVICE_DROP_IN,
         SOCKET_DROP_IN,
         SOCKET_GENERATOR,
         KeepAWayIn,
@@ -42,7 +43,7 @@ def plan(context: Context) -> list[Operation]:
 
     answers, platform, service = context.answers.ssh, context.platform, context.platform.services["ssh"]
     kept = ports_in_use(context.host) if context.way_in is WayIn.UNPROVED else ()
-    ports = tuple(sorted({answers.port, *kept} - {*ports_of_others(context.host)} | {answers.port}))
+    wanted, others = {answers.port, *kept}, {*ports_of_others(context.host)}
     operations: list[Operation] = [
         KeepAWayIn(ways_in(context, context.host) or promised_ways_in(context), answers.port),
     ]
@@ -51,17 +52,19 @@ def plan(context: Context) -> list[Operation]:
     operations.append(OpenPort(platform, answers.port))
     drop_in = write_template(
         "ssh", DROP_IN, check_candidate=("sshd", "-t", "-f", "{candidate}"), check_installed=("sshd", "-t"),
-        notify=(service,), ports=ports, unproved=any(port != answers.port for port in kept),
+        notify=(service,), ports=sorted(wanted - others | {answers.port}),
+        unproved=any(port != answers.port for port in kept),
         permit_root_login=answers.permit_root_login, password_authentication=answers.password_authentication,
         mail_group=MAIL_GROUP,
     )  # fmt: skip
     if not context.facts.ssh_socket_active:
         return [*operations, drop_in, RunService(service)]
-    files = [drop_in]
+    files, ports = [drop_in], sorted(wanted | others)
     if context.host.stat(SOCKET_GENERATOR) is None:
-        files.append(write_template("ssh", SOCKET_DROP_IN, ports=ports))
+        ports = sorted(wanted)
+        files = [write_template("ssh", SERVICE_DROP_IN), drop_in, write_template("ssh", SOCKET_DROP_IN, ports=ports)]
     operations += [write_template("ssh", TMPFILES), MakeDirectory("/run/sshd")]
-    return [*operations, MoveSshSocket(ports, tuple(files))]
+    return [*operations, MoveSshSocket(tuple(ports), tuple(files))]
 
 
 def stay_reachable(context: Context) -> list[Operation]:
