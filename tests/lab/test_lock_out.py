@@ -240,3 +240,29 @@ def test_the_operators_word_counts_from_a_new_session_alone(reached: Reached) ->
         assert until("run.finished")["status"] == "ok"
     late = reached.lab.vps.run(PROGRAM_THERE, "confirm", check=False)
     assert late.status == OK
+
+
+def test_a_port_that_systemds_socket_owns_moves_there_and_back(reached: Reached) -> None:
+    vps = reached.lab.vps
+    vps.run(PROGRAM_THERE, "rollback", "ssh", "--yes")
+    vps.run("systemctl", "disable", "--now", "ssh.service")
+    vps.run("systemctl", "enable", "--now", "ssh.socket")
+    reached.answers()
+    # From the first login on sshd has the socket's ports: the one that starts the run.
+    with provider_drops(reached.lab, NEW_PORT), reached.applying("ssh") as until:
+        until("guard.waiting")
+        assert not reached.logs_in(NEW_PORT).ok, "the fault was not injected"
+        assert reached.logs_in(22).ok, "the old port has to stay open meanwhile"
+        assert until("run.finished")["status"] == "failed"
+        reached.is_as_before()
+    assert vps.run("systemctl", "is-active", "ssh.socket", check=False).ok
+    with reached.applying("ssh") as until:
+        until("guard.waiting")
+        assert reached.logs_in(NEW_PORT, "boss").ok
+        assert until("run.finished")["status"] == "ok"
+    assert not reached.logs_in(22).ok, "the old port has to be closed once the new one is proved"
+    assert reached.status("ssh") == "verified"
+    taken = reached.logs_in(NEW_PORT, "root", PROGRAM_THERE, "rollback", "ssh", "--yes")
+    assert taken.ok, taken.told()
+    assert reached.logs_in(22).ok
+    assert not reached.logs_in(NEW_PORT).ok
