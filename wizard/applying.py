@@ -216,6 +216,7 @@ class Applying:
             self.engine.store.observe(step.id, "skipped", self.engine.now(), 0)
             return "skipped"
         if first and self._is_guarded(step):
+            self._install_before_the_countdown()
             self._operate(step, replace(context, way_in=WayIn.UNPROVED))
             if self._wants_proof(step):
                 self.unproved.append(step)
@@ -229,6 +230,16 @@ class Applying:
 
     def _is_guarded(self, step: Step) -> bool:
         return self.confirm and step.guarded(self.engine.context(self.host))
+
+    def _install_before_the_countdown(self) -> None:
+        """Have the packages of all guarded steps there: to wait for apt and dpkg may take longer than a countdown."""
+        context = self.engine.context(self.host)
+        for step in self.chosen:
+            for operation in self._foreseen(step, context) if self._is_guarded(step) else ():
+                if isinstance(operation, InstallPackages) and operation.diff(self.host) is not None:
+                    # What goes wrong is told when the step's own turn comes.
+                    with contextlib.suppress(OperationFailed):
+                        self._operation(step, operation, context)
 
     def _take_over_guard(self) -> None:
         """See to a guard that a killed run has left behind."""
@@ -311,15 +322,16 @@ class Applying:
     def _taken_back(self, step: Step, guard: Guard) -> str:
         self.outcome.operation_failed = True
         self.hopeless.add(step.id)
-        self.emit(
-            {
-                "event": "step.failed", "step": step.id,
-                "asked": f"a new login in time: {guard.record['command']}",
-                "got": "none was seen, so everything that this step had changed is back as it was",
-                "do": f"See that port {guard.record['port']} is open in your provider's firewall and that your key is "
-                "on this server, then apply again.",
-            }
-        )  # fmt: skip
+        got = "none was seen, so everything that this step had changed is back as it was"
+        do = (
+            f"See that port {guard.record['port']} is open in your provider's firewall and that your key is on this "
+            "server, then apply again."
+        )
+        if left := guard.record.get("left"):
+            got = f"none was seen, and not everything could be put back: {'; '.join(left)}"
+            do = f"Keep this session open. Mend that, then: relay-wizard rollback {step.id}"
+        asked = f"a new login in time: {guard.record['command']}"
+        self.emit({"event": "step.failed", "step": step.id, "asked": asked, "got": got, "do": do})
         return "failed"
 
     # The operations of a step

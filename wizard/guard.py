@@ -34,6 +34,8 @@ CHECKOUT = Path(__file__).resolve().parent.parent
 OPEN = ("armed", "waiting")
 # How long a run that is at work when the time is over may take to die.
 DYING = 30.0
+# How often taking back is tried, and the seconds between.
+TRIES, TRY_AGAIN = 5, 10.0
 
 ACCEPTED = re.compile(r"Accepted (\S+) for (\S+) from (\S+) port (\d+)\b")
 CONNECTION = re.compile(r"Connection from (\S+) port (\d+) on (\S+) port (\d+)\b")
@@ -255,9 +257,11 @@ def login_command(context: Context, session: SshSession | None) -> str:
 
 
 def revert(engine: Engine, host: Host, guard: Guard) -> bool:
-    """Take back what was changed under the guard; False when it was proved in the meantime."""
-    from wizard.rollback import ORIGINAL, foresee, roll_back
+    """Take back what was changed under the guard; False when it was proved in the meantime.
 
+    It is the way in: what keeps a file from being put back, a full disk, say, may be gone in a moment, so it is tried
+    TRIES times. What is left even then stands in the guard's record ("left").
+    """
     store = engine.store
     if not store.turn_guard(guard.id, (*OPEN, "reverting"), "reverting"):
         return False
@@ -266,6 +270,23 @@ def revert(engine: Engine, host: Host, guard: Guard) -> bool:
         store.add_event(guard.run, {**event, "at": _stamp(host)})
 
     emit({"event": "guard.reverting", "steps": guard.record["steps"]})
+    left = _take_back(engine, host, guard, emit)
+    for _ in range(TRIES - 1):
+        if not left:
+            break
+        host.sleep(TRY_AGAIN)
+        left = _take_back(engine, host, guard, emit)
+    store.keep_guard(guard.id, guard.run, {**guard.record, "left": left})
+    store.turn_guard(guard.id, ("reverting",), "reverted", _stamp(host))
+    disarm(host)
+    return True
+
+
+def _take_back(engine: Engine, host: Host, guard: Guard, emit: Callable[[dict[str, Any]], None]) -> list[str]:
+    """Take back all that can be; what cannot, in words."""
+    from wizard.rollback import ORIGINAL, foresee, roll_back
+
+    store, left = engine.store, []
     for step in reversed(engine.choose(guard.record["steps"])):
         # The way in comes first: what somebody has edited in these minutes is shown, and gives way.
         edited = foresee(store, host, step.id)
@@ -275,9 +296,8 @@ def revert(engine: Engine, host: Host, guard: Guard) -> bool:
         afterwards = _afterwards(engine, host, step)
         taken = roll_back(store, host, step.id, emit, afterwards, since=guard.since, decided=decided)
         emit({"event": "rollback.finished", "step": step.id, "kept": taken.kept, "conflicts": taken.conflicts})
-    store.turn_guard(guard.id, ("reverting",), "reverted", _stamp(host))
-    disarm(host)
-    return True
+        left += taken.conflicts
+    return left
 
 
 def _afterwards(engine: Engine, host: Host, step: Step) -> Callable[[], Sequence[Any]]:
