@@ -36,7 +36,7 @@ def fills_up(world: World, *, until: float) -> None:
 
 
 def test_a_revert_that_fails_is_tried_again(world: World) -> None:
-    fills_up(world, until=85.0)
+    fills_up(world, until=140.0)
     assert world.apply().steps["ssh"] == "failed"
     assert world.host.text(SSHD) == "before"
     assert (world.guard.state, world.guard.record["left"]) == ("reverted", [])
