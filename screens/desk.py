@@ -294,7 +294,7 @@ class Desk:
         from wizard import guard
 
         with self.engine() as engine:
-            return not guard.refusal(engine.store.last_guard(), self.session)
+            return not guard.refusal(engine.store.last_guard(), self.session, engine.context())
 
     def more_time(self) -> int | None:
         """Begin the countdown anew; its seconds, None when there is none."""
@@ -313,7 +313,7 @@ class Desk:
 
         with self.engine() as engine:
             found = engine.store.last_guard()
-            if found is None or (refusal := guard.refusal(found, self.session)):
+            if found is None or (refusal := guard.refusal(found, self.session, engine.context())):
                 return refusal if found else "there is nothing to confirm"
             guard.prove(engine.store, self.hand, found, "the operator's word")
             return ""

@@ -20,7 +20,9 @@ from wizard.step import Step
 ANSWERS = Answers(
     relay=Relay(domain="brightmail.example", hostname="mail.brightmail.example"), ssh=Ssh(revert_after=60)
 )
-SESSION = SshSession("203.0.113.70", 50000, "192.0.2.10", 22, "root", 1000.0)
+SESSION = SshSession("203.0.113.70", 50000, "192.0.2.10", 22, "root")
+# In tmux after `sudo -i`: somebody is there by SSH, more is not known.
+SOMEBODY = SshSession("", 0, "", 0, "")
 SSHD = "/etc/sshd"
 # Made for the tests; nobody has its private half.
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAICVGGkgqO9Oi/lzyE80xzlvZNrnDeG7XdLDRRN2L8w/n"
@@ -55,11 +57,11 @@ class Machine(FakeHost):
         told = {"_UID": str(uid), "SYSLOG_IDENTIFIER": "sshd"}
         self.journal += [{**told, "MESSAGE": message} for message in messages]
 
-    def login(self, user: str, client: str, port: int) -> None:
+    def login(self, user: str, client: str, port: int, *, client_port: int = 40000) -> None:
         """Somebody logs in by SSH."""
         self.logs(
-            f'Connection from {client} port 40000 on 192.0.2.10 port {port} rdomain ""',
-            f"Accepted publickey for {user} from {client} port 40000 ssh2: ED25519 SHA256:abc",
+            f'Connection from {client} port {client_port} on 192.0.2.10 port {port} rdomain ""',
+            f"Accepted publickey for {user} from {client} port {client_port} ssh2: ED25519 SHA256:abc",
         )
 
     def spend(self) -> None:

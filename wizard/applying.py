@@ -279,7 +279,8 @@ class Applying:
         """Wait until the operator has shown that the new way in works, or the timer has brought the old one back."""
         if self.guard is None:
             return
-        guard = self._await_proof(guards.await_proof(self.engine.store, self.host, self.guard))
+        context = self.engine.context(self.host)
+        guard = self._await_proof(guards.await_proof(self.engine.store, self.host, self.guard, context))
         self.guard = None
         steps, self.unproved = self.unproved, []
         for step in steps:

@@ -258,7 +258,7 @@ def _confirm(arguments: argparse.Namespace) -> int:
         return _print([f"The countdown begins anew: {guard.record['seconds']} seconds."])
     if guard is not None and not guard.is_open:
         return _tell_how_it_ended(guard)
-    if guard is None or (refusal := guards.refusal(guard, engine.session)):
+    if guard is None or (refusal := guards.refusal(guard, engine.session, engine.context())):
         raise Refused(refusal if guard else "there is nothing to confirm", Exit.USAGE)
     guards.prove(engine.store, LocalHost(), guard, "the operator's word")
     return _tell_how_it_ended(engine.store.last_guard() or guard)

@@ -2,7 +2,7 @@
 
 It is armed before the first such change and falls by itself: a timer of systemd, which needs neither engine nor
 terminal and outlives a reboot, takes the changes back. Only a proof disarms it: a new login by SSH, or the operator's
-word from a session that began after the change.
+word from a session that came in by such a login, or from the console.
 """
 
 from __future__ import annotations
@@ -17,6 +17,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from state.store import Locked
+from wizard.fact import is_public
+from wizard.host import SshSession
 from wizard.operation import OperationFailed
 
 if TYPE_CHECKING:
@@ -25,7 +27,7 @@ if TYPE_CHECKING:
     from state.store import Guard, Store
     from wizard.engine import Engine
     from wizard.fact import Context
-    from wizard.host import Host, SshSession
+    from wizard.host import Host
     from wizard.step import Step
 
 TIMER, SERVICE = "relay-wizard-revert.timer", "relay-wizard-revert.service"
@@ -47,6 +49,7 @@ class Login:
 
     user: str
     client: str
+    client_port: int
     port: int
 
     def __str__(self) -> str:
@@ -68,13 +71,11 @@ def arm(store: Store, host: Host, run: int, context: Context, session: SshSessio
     An open guard, of a run that was killed, goes on: what it would have taken back still is.
 
     Raises:
-        OperationFailed: when the timer cannot be set; nothing was changed then.
+        OperationFailed: when no login would be seen, or the timer cannot be set; nothing was changed then.
     """
-    ssh = context.answers.ssh
-    record = {
-        "steps": [], "port": ssh.port, "seconds": ssh.revert_after, "command": login_command(context, session),
-        "session": asdict(session) if session else None,
-    }  # fmt: skip
+    _require_log(host)
+    ssh, known = context.answers.ssh, asdict(session) if session else None
+    record = {"steps": [], "port": ssh.port, "seconds": ssh.revert_after, "session": known}
     guard = store.last_guard()
     if guard is not None and guard.is_open:
         store.keep_guard(guard.id, run, {**record, "steps": guard.record["steps"]})
@@ -94,9 +95,27 @@ def cover(store: Store, guard: Guard, step: str) -> Guard:
     return _last(store)
 
 
-def await_proof(store: Store, host: Host, guard: Guard) -> Guard:
+def _require_log(host: Host) -> None:
+    from wizard.operations.ssh import effective
+
+    level = effective(host).get("loglevel", "")
+    if level in {"QUIET", "FATAL", "ERROR"}:
+        raise OperationFailed(
+            "have sshd write new logins into the journal, where yours would be seen", f"LogLevel is {level}",
+            "Set LogLevel INFO in the configuration of sshd and reload sshd, then apply again.",
+        )  # fmt: skip
+
+
+def await_proof(store: Store, host: Host, guard: Guard, context: Context) -> Guard:
     """From now on a login counts, and the operator has the whole time for it."""
-    store.keep_guard(guard.id, guard.run, {**guard.record, "cursor": _cursor(host), "asked": host.now().timestamp()})
+    stay = _ports_that_stay(host, context.answers.ssh.port)
+    port = context.answers.ssh.port if context.answers.ssh.port in stay else stay[0]
+    session = guard.record["session"]
+    asked = {
+        "cursor": _cursor(host), "ports": stay, "port": port,
+        "command": login_command(context, SshSession(**session) if session else None, port),
+    }  # fmt: skip
+    store.keep_guard(guard.id, guard.run, {**guard.record, **asked})
     store.turn_guard(guard.id, ("armed",), "waiting")
     set_timer(store, host, guard.record["seconds"])
     return _last(store)
@@ -158,20 +177,35 @@ def seconds_left(host: Host) -> float | None:
 
 
 def seen_login(host: Host, guard: Guard, context: Context) -> Login | None:
-    """The login of an administrator that proves the way in: from elsewhere, on the new port, after it was asked for."""
-    from wizard.operations.ssh import admin_group, listening_ports
+    """The login of an administrator that proves the way in."""
+    from wizard.operations.ssh import admin_group
     from wizard.operations.users import members
 
     if guard.state != "waiting":
         return None
+    # Whoever changes the way in is an administrator, be it by a rule of sudo of his own.
+    session = guard.record["session"] or {}
+    admins = {"root", session.get("user"), *members(host, admin_group(context))}
+    return next((login for login in _proofs(host, guard) if login.user in admins), None)
+
+
+def _proofs(host: Host, guard: Guard) -> list[Login]:
+    """The logins that came in by a way that stays: from elsewhere, after it was asked for."""
+    from wizard.operations.ssh import listening_ports
+
     own = {*host.addresses(), "127.0.0.1", "::1"}
-    admins = {"root", *members(host, admin_group(context))}
-    alone = set(listening_ports(host)) == {guard.record["port"]}
-    for login in logins(host, guard.record["cursor"]):
-        on_port = login.port == guard.record["port"] or (alone and not login.port)
-        if on_port and login.user in admins and login.client not in own:
-            return login
-    return None
+    stay, listening = {*guard.record["ports"]}, {*listening_ports(host)}
+    # Where the journal does not name the port, it is one of those.
+    counts = stay | {0} if listening and listening <= stay else stay
+    return [login for login in logins(host, guard.record["cursor"]) if login.port in counts and login.client not in own]
+
+
+def _ports_that_stay(host: Host, port: int) -> tuple[int, ...]:
+    """The ports that SSH is answered on after the proof; where sshd was not moved to the new one, those of now."""
+    from wizard.operations.ssh import ports_in_use, ports_of_others
+
+    now = ports_in_use(host)
+    return tuple(each for each in now if each in {port, *ports_of_others(host)}) if port in now else now
 
 
 def logins(host: Host, cursor: str) -> list[Login]:
@@ -191,7 +225,7 @@ def logins(host: Host, cursor: str) -> list[Login]:
         if match := CONNECTION.match(message):
             ports[match[1], match[2]] = int(match[4])
         elif match := ACCEPTED.match(message):
-            found.append(Login(match[2], match[3], ports.get((match[3], match[4]), 0)))
+            found.append(Login(match[2], match[3], int(match[4]), ports.get((match[3], match[4]), 0)))
     return found
 
 
@@ -230,27 +264,38 @@ def proved(store: Store, port: int) -> bool:
     return guard is not None and guard.state == "proved" and guard.record["port"] == port
 
 
-def refusal(guard: Guard | None, session: SshSession | None) -> str:
+def refusal(guard: Guard | None, session: SshSession | None, context: Context) -> str:
     """Why the operator's word from this session proves nothing, '' when it does. No session is the console."""
     if guard is None or not guard.is_open:
         return "there is nothing to confirm"
-    asked = guard.record.get("asked")
-    if session is None or (asked is not None and session.began > asked):
+    if guard.state == "armed":
+        return (
+            "there is nothing to confirm yet: wait until the run asks for a new login, or apply again if it has ended"
+        )
+    if guard.state == "reverting":
+        return "it is too late: the change is being taken back. Apply again to try once more"
+    if session is None or seen_login(context.host, guard, context) is not None:
+        return ""
+    mine = (session.client, session.client_port)
+    if any((login.client, login.client_port) == mine for login in _proofs(context.host, guard)):
         return ""
     return (
-        "this session is older than the change, so it does not show that you could log in again. "
+        "this session did not come in by the new way, so it does not show that you could log in again. "
         f"Open a second terminal and type there: {guard.record['command']}"
     )
 
 
-def login_command(context: Context, session: SshSession | None) -> str:
+def login_command(context: Context, session: SshSession | None, port: int) -> str:
     """The line to type into a second terminal: "ssh -p 2222 boss@192.0.2.10"."""
-    ssh = context.answers.ssh
-    user = session.user if session else "root"
-    if user == "root" and ssh.permit_root_login == "no":
-        user = next((admin.name for admin in context.answers.admins), user)
-    place = session.server if session else context.ipv4
-    return f"ssh -p {ssh.port} {shlex.quote(user)}@{place}"
+    from wizard.operations.ssh import ways_in
+
+    came = session.user if session else ""
+    able = [way.user for way in ways_in(context, context.host)]
+    user = came if came in able or not able else able[0]
+    # Behind NAT the machine itself knows only an address that nobody outside can reach.
+    server = session.server if session else ""
+    place = server if server and (is_public(server) or not is_public(context.ipv4)) else context.ipv4
+    return f"ssh -p {port} {shlex.quote(user or 'root')}@{place}"
 
 
 # The way back

@@ -124,7 +124,6 @@ class SshSession:
         client: where it comes from, address and port.
         server: where it came in, address and port.
         user: who logged in.
-        began: when, in seconds since the epoch.
     """
 
     client: str
@@ -132,7 +131,6 @@ class SshSession:
     server: str
     server_port: int
     user: str
-    began: float
 
 
 @dataclass(frozen=True)
@@ -521,7 +519,7 @@ class LocalHost(Host):
             return "" if made is None or made.startswith(b"*") else bytes(made).decode()
 
     def ssh_session(self) -> SshSession | None:
-        # sudo takes SSH_CONNECTION away, but the processes above still have it; the topmost is as old as the session.
+        # sudo takes SSH_CONNECTION away, but the processes above still have it.
         import psutil
 
         found = None
@@ -530,9 +528,8 @@ class LocalHost(Host):
                 words = process.environ().get("SSH_CONNECTION", "")
                 client, port, server, server_port = words.split()
                 found = SshSession(
-                    client.split("%")[0], int(port), server.split("%")[0], int(server_port),
-                    process.username(), process.create_time(),
-                )  # fmt: skip
+                    client.split("%")[0], int(port), server.split("%")[0], int(server_port), process.username()
+                )
         return found
 
     def is_root(self) -> bool:

@@ -56,7 +56,7 @@ async def test_a_login_turns_it_green(tmp_path: Path, desk: Desk, machine: SlowM
         await operator.until("60 seconds from now")
         # This session is the old one: its word proves nothing.
         await operator.press("o")
-        await operator.until("this session is older than the change")
+        await operator.until("this session did not come in by the new way")
         machine.login("boss", "203.0.113.70", 2222)
         await operator.until("Your new way in works: boss from")
         await operator.until("Done and verified")
@@ -66,7 +66,9 @@ async def test_a_login_turns_it_green(tmp_path: Path, desk: Desk, machine: SlowM
 async def test_who_comes_in_by_the_new_way_may_give_the_word(tmp_path: Path, desk: Desk, machine: SlowMachine) -> None:
     async with at_the_desk(tmp_path, desk=(desk, machine)) as operator:
         await change_the_way_in(operator)
-    desk.session = replace(SESSION, began=machine.now().timestamp() + 60)
+    # Whom no group makes an administrator, but who became root.
+    machine.login("ops", SESSION.client, 2222, client_port=50123)
+    desk.session = replace(SESSION, client_port=50123, server_port=2222)
     async with at_the_desk(tmp_path, desk=(desk, machine)) as operator:
         await operator.until("ssh -p 2222 root@192.0.2.10")
         await operator.until("e More time  o I am in")

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from state.store import Guard, Store
-from tests.fake_sshd import ANSWERS, SESSION, SSHD, Killed, Machine, OpenPorts, later_step, ssh_step
+from tests.fake_sshd import ANSWERS, KEY, SESSION, SOMEBODY, SSHD, Killed, Machine, OpenPorts, later_step, ssh_step
 from wizard import guard as guards
-from wizard.answers import Answers, AnswersError, Firewall, Ssh, User, parse
+from wizard.answers import Answers, AnswersError, Firewall, parse
 from wizard.applying import Outcome
 from wizard.engine import Engine
 from wizard.fact import Context, Facts
@@ -154,19 +154,97 @@ def test_the_operators_word_ends_the_waiting(world: World) -> None:
     assert world.heard("guard.proved")[0]["how"] == "the operator's word"
 
 
-def test_whose_word_counts(world: World) -> None:
+@pytest.mark.parametrize(
+    ("login", "session", "counts"),
+    [
+        (("ops", "203.0.113.70", 2222), replace(SESSION, client_port=50123, server_port=2222), True),
+        (("ops", "203.0.113.70", 22), replace(SESSION, client_port=50123), False),
+        (("ops", "203.0.113.71", 2222), replace(SESSION, client_port=50123, server_port=2222), False),
+        (("ops", "127.0.0.1", 2222), SshSession("127.0.0.1", 50123, "127.0.0.1", 2222, "root"), False),
+        (("ops", "192.0.2.10", 2222), SshSession("192.0.2.10", 50123, "192.0.2.10", 2222, "root"), False),
+        (None, SESSION, False),
+        (None, SOMEBODY, False),
+        (None, None, True),
+    ],
+    ids=["the new way", "old port", "another's login", "loopback", "the machine itself",
+         "one that goes on, or shares its connection", "tmux", "the console"],
+)  # fmt: skip
+def test_whose_word_counts(
+    world: World,
+    login: tuple[str, str, int] | None,
+    session: SshSession | None,
+    *,
+    counts: bool,
+) -> None:
     told: list[str] = []
 
     def ask() -> None:
-        asked = world.guard.record["asked"]
-        for session in (SESSION, replace(SESSION, began=asked + 1), None):
-            told.append(guards.refusal(world.guard, session))  # noqa: PERF401 - one a session
+        if login:
+            world.host.login(*login, client_port=50123)
+        told.append(guards.refusal(world.guard, session, world.engine.context()))
+
+    # Its own login is in the journal, and older than the change.
+    world.host.login("root", SESSION.client, 2222, client_port=SESSION.client_port)
+    world.host.meanwhile[5.0] = ask
+    world.apply()
+    if counts:
+        assert told == [""]
+    else:
+        assert "ssh -p 2222 root@192.0.2.10" in told[0]
+    assert guards.refusal(world.guard, session, world.engine.context()) == "there is nothing to confirm"
+
+
+def test_whoever_gives_the_word_the_login_of_an_administrator_counts(world: World) -> None:
+    told: list[str] = []
+
+    def ask() -> None:
+        world.host.login("boss", "203.0.113.70", 2222)
+        told.append(guards.refusal(world.guard, SOMEBODY, world.engine.context()))
 
     world.host.meanwhile[5.0] = ask
     world.apply()
-    assert "ssh -p 2222 root@192.0.2.10" in told[0]
-    assert told[1:] == ["", ""]
-    assert guards.refusal(world.guard, None) == "there is nothing to confirm"
+    assert told == [""]
+
+
+@pytest.mark.parametrize("session", [SESSION, None])
+def test_no_word_counts_before_it_is_asked_for(world: World, session: SshSession | None) -> None:
+    guard = guards.arm(world.store, world.host, _run(world), world.engine.context(), SESSION)
+    assert "yet" in guards.refusal(guard, session, world.engine.context())
+    world.store.turn_guard(guard.id, ("armed",), "reverting")
+    assert "too late" in guards.refusal(world.guard, session, world.engine.context())
+
+
+def test_where_sshd_was_not_moved_its_old_port_is_the_way_in(world: World) -> None:
+    world.host.listening = (Listener("0.0.0.0", 22, "sshd"),)
+    world.host.meanwhile[5.0] = lambda: world.host.login("boss", "203.0.113.70", 22)
+    assert world.apply().steps["ssh"] == "verified"
+    (waiting,) = world.heard("guard.waiting")
+    assert (waiting["port"], waiting["command"]) == (22, "ssh -p 22 root@192.0.2.10")
+
+
+@pytest.mark.parametrize("port", [0, 22, 2222])
+def test_a_port_that_another_file_names_is_a_way_in_too(world: World, port: int) -> None:
+    world.host.put("/etc/ssh/sshd_config", "Port 22\n")
+    message = "Accepted publickey for boss from 203.0.113.70 port 40000 ssh2"
+    world.host.meanwhile[5.0] = lambda: (
+        world.host.login("boss", "203.0.113.70", port) if port else world.host.logs(message)
+    )
+    assert world.apply().steps["ssh"] == "verified"
+    assert world.heard("guard.waiting")[0]["command"] == "ssh -p 2222 root@192.0.2.10"
+
+
+def test_nothing_is_changed_where_sshd_does_not_tell_of_logins(world: World) -> None:
+    world.host.commands["sshd", "-T"] = "loglevel ERROR\n"
+    assert world.apply().steps["ssh"] == "failed"
+    assert SSHD not in world.host.files
+    assert world.host.falls is None
+    assert "LogLevel INFO" in world.heard("step.failed")[0]["do"]
+
+
+def test_who_began_is_an_administrator_whatever_the_groups_say(world: World) -> None:
+    world.engine.session = replace(SESSION, user="ops")
+    world.host.meanwhile[5.0] = lambda: world.host.login("ops", "203.0.113.70", 2222)
+    assert world.apply().steps["ssh"] == "verified"
 
 
 def die() -> None:
@@ -258,18 +336,58 @@ def _run(world: World) -> int:
 
 @pytest.mark.parametrize(
     ("choice", "session", "wanted"),
-    [("none", SESSION, False), ("login", None, True), ("auto", SESSION, True), ("auto", None, False)],
+    [
+        ("none", SESSION, False),
+        ("login", None, True),
+        ("auto", SESSION, True),
+        ("auto", SOMEBODY, True),
+        ("auto", None, False),
+    ],
 )
 def test_what_the_choice_means(choice: str, session: SshSession | None, wanted: bool) -> None:  # noqa: FBT001 - a case
     assert guards.is_wanted(choice, session) is wanted
 
 
-def test_the_line_to_type_names_who_may_log_in() -> None:
+@pytest.mark.parametrize(
+    ("root_key", "boss_key", "session", "user"),
+    [
+        (True, True, SESSION, "root"),
+        (True, True, replace(SESSION, user="boss"), "boss"),
+        # Root came by a password, which the answers take away.
+        (False, True, SESSION, "boss"),
+        (True, True, SOMEBODY, "root"),
+        (False, True, SOMEBODY, "boss"),
+        (False, False, replace(SESSION, user="boss"), "boss"),
+        (False, False, None, "root"),
+    ],
+)
+def test_the_line_to_type_names_who_may_log_in(
+    *, root_key: bool, boss_key: bool, session: SshSession | None, user: str
+) -> None:
     host = Machine()
-    root = Context(host, ANSWERS, Facts(host))
-    assert guards.login_command(root, SESSION) == "ssh -p 2222 root@192.0.2.10"
-    closed = Answers(ssh=Ssh(permit_root_login="no"), users=(User("boss", "admin"),))
-    assert guards.login_command(Context(host, closed, Facts(host)), SESSION) == "ssh -p 2222 boss@192.0.2.10"
+    host.put("/etc/shadow", "root:$y$x:1:::::\nboss:!:1:::::\n")
+    if root_key:
+        host.put("/root/.ssh/authorized_keys", KEY)
+    if boss_key:
+        host.put("/home/boss/.ssh/authorized_keys", KEY, owner="boss")
+    answers = replace(ANSWERS, relay=replace(ANSWERS.relay, ipv4="192.0.2.10"))
+    context = Context(host, answers, Facts(host))
+    assert guards.login_command(context, session, 2222) == f"ssh -p 2222 {user}@192.0.2.10"
+
+
+@pytest.mark.parametrize(
+    ("server", "ipv4", "place"),
+    [
+        ("192.0.2.10", "192.0.2.20", "192.0.2.10"),
+        ("10.0.0.5", "192.0.2.10", "192.0.2.10"),
+        ("10.0.0.5", "10.1.0.5", "10.0.0.5"),
+        ("", "192.0.2.10", "192.0.2.10"),
+    ],
+)
+def test_the_line_to_type_names_an_address_that_can_be_reached(server: str, ipv4: str, place: str) -> None:
+    host = Machine()
+    context = Context(host, replace(ANSWERS, relay=replace(ANSWERS.relay, ipv4=ipv4)), Facts(host))
+    assert guards.login_command(context, replace(SESSION, server=server), 2222) == f"ssh -p 2222 root@{place}"
 
 
 def test_the_operators_own_network_is_not_blocked() -> None:
@@ -296,7 +414,7 @@ def test_a_journal_that_cannot_be_read_is_said(world: World) -> None:
     with pytest.raises(OperationFailed, match="No journal files"):
         guards.await_proof(
             world.store, world.host,
-            guards.arm(world.store, world.host, _run(world), world.engine.context(), SESSION),
+            guards.arm(world.store, world.host, _run(world), world.engine.context(), SESSION), world.engine.context(),
         )  # fmt: skip
 
 
