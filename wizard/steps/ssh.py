@@ -53,7 +53,7 @@ def plan(context: Context) -> list[Operation]:
     drop_in = write_template(
         "ssh", DROP_IN, check_candidate=("sshd", "-t", "-f", "{candidate}"), check_installed=("sshd", "-t"),
         notify=(service,), ports=sorted(wanted - others | {answers.port}),
-        unproved=any(port != answers.port for port in kept),
+        unproved=any(port not in {answers.port, *others} for port in kept),
         permit_root_login=answers.permit_root_login, password_authentication=answers.password_authentication,
         mail_group=MAIL_GROUP,
     )  # fmt: skip
