@@ -81,11 +81,15 @@ class Back:
         ids: the steps, in the order in which they are taken back.
         changes: each with its step, the newest first.
         conflicts: files that somebody has changed since: the operator decides.
+        way_in: whether SSH or firewall are among them.
+        refused: why it cannot be done now, '' when it can.
     """
 
     ids: tuple[str, ...]
     changes: tuple[tuple[str, str], ...]
     conflicts: tuple[Conflict, ...]
+    way_in: bool = False
+    refused: str = ""
 
 
 @dataclass
@@ -268,7 +272,9 @@ class Desk:
             changes = engine.store.changes(step_id or None)
             ids = steps_back([step.id for step in self.steps], [change.step for change in changes])
             summaries = [(change.step, str(change.record["summary"])) for change in changes]
-            return Back(tuple(ids), tuple(summaries), tuple(foresee(engine.store, self.look, *ids)))
+            conflicts = tuple(foresee(engine.store, self.look, *ids))
+            refused = engine.refuses_rollback(ids)
+            return Back(tuple(ids), tuple(summaries), conflicts, engine.takes_way_in_back(ids), refused)
 
     def keep(self, step_id: str, operation: str, *, kept: bool) -> None:
         """Leave a setting as the operator has it from now on, or no longer."""

@@ -528,6 +528,9 @@ class MainScreen(WizardScreen):
         if not back.changes:
             self.say("Nothing was changed that could be taken back.")
             return
+        if back.refused:
+            self.say(back.refused, "bad")
+            return
         left = [conflict for conflict in back.conflicts if conflict.path not in decided]
         if not left:
             self._ask_to_take_back(back, decided)

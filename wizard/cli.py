@@ -290,14 +290,19 @@ def _rollback(arguments: argparse.Namespace) -> int:
     _require_supported()
     engine = _engine(arguments)
     from wizard import detached
-    from wizard.rollback import steps_back
+    from wizard.rollback import WAY_IN, steps_back
 
     changes = Counter(change.step for change in engine.store.changes())
     chosen = [*changes] if arguments.all else [step.id for step in _chosen(engine, [arguments.step])]
     ids = steps_back([step.id for step in engine.steps], chosen)
-    if not any(changes[step] for step in ids):
+    changed = [step for step in ids if changes[step]]
+    if not changed:
         print(f"{arguments.step or 'the whole set-up'}: there is nothing to take back.", file=sys.stderr)
-    asks = not arguments.yes and sys.stdin.isatty() and any(changes[step] for step in ids)
+    if words := engine.refuses_rollback(ids):
+        raise Refused(words, Exit.OPERATION_FAILED)
+    if engine.takes_way_in_back(changed):
+        print(WAY_IN, file=sys.stderr)
+    asks = not arguments.yes and sys.stdin.isatty() and bool(changed)
     decided = _ask_what_to_take_back(engine, ids, changes) if asks else {}
     return _start(arguments, engine, detached.request("rollback", ids, engine.session, decided=decided))
 

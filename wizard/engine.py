@@ -217,6 +217,15 @@ class Engine:
 
     # Changing
 
+    def refuses_rollback(self, ids: Sequence[str]) -> str:
+        """Why these steps cannot be taken back now, '' when they can; of the others among them nothing stands then."""
+        context, made = self.context(), self.store.changes()
+        for step in (step for step in self.steps if step.id in ids):
+            standing = [change for change in made if change.step == step.id or change.step not in ids]
+            if words := step.refuse_rollback(context, standing):
+                return words
+        return ""
+
     def may_lock_out(self, chosen: Iterable[Step]) -> list[StepPlan]:
         """Those of the steps that would change the operator's way in now."""
         context = self.context()

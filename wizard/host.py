@@ -9,8 +9,10 @@ from __future__ import annotations
 import contextlib
 import errno
 import grp
+import ipaddress
 import os
 import pwd
+import re
 import resource
 import signal
 import socket
@@ -118,7 +120,7 @@ class Listener:
 
 @dataclass(frozen=True)
 class SshSession:
-    """An SSH session that is going on.
+    """An SSH session that is going on. What is not known of it is empty, or 0.
 
     Attributes:
         client: where it comes from, address and port.
@@ -263,7 +265,7 @@ class Host(ABC):
 
     @abstractmethod
     def ssh_session(self) -> SshSession | None:
-        """The operator's SSH session, above this process; None at the console."""
+        """The SSH session that the operator sits at, as far as it is known; None at the console."""
 
     @abstractmethod
     def is_root(self) -> bool:
@@ -519,18 +521,20 @@ class LocalHost(Host):
             return "" if made is None or made.startswith(b"*") else bytes(made).decode()
 
     def ssh_session(self) -> SshSession | None:
-        # sudo takes SSH_CONNECTION away, but the processes above still have it.
-        import psutil
+        return _session_above() or self._session_of_scope() or _session_elsewhere()
 
-        found = None
-        for process in (psutil.Process(), *psutil.Process().parents()):
-            with contextlib.suppress(psutil.Error, ValueError):
-                words = process.environ().get("SSH_CONNECTION", "")
-                client, port, server, server_port = words.split()
-                found = SshSession(
-                    client.split("%")[0], int(port), server.split("%")[0], int(server_port), process.username()
-                )
-        return found
+    def _session_of_scope(self) -> SshSession | None:
+        """What logind knows: tmux and screen leave the processes above them, but not the scope of the login."""
+        scope = re.search(r"/session-([^/]+)\.scope", (self.read("/proc/self/cgroup") or b"").decode(errors="replace"))
+        if scope is None:
+            return None
+        wanted = [word for name in ("Remote", "RemoteHost", "Name") for word in ("-p", name)]
+        told = self.ask(["loginctl", "show-session", scope[1], *wanted]).out
+        known = dict(line.partition("=")[::2] for line in told.splitlines())
+        if known.get("Remote") != "yes":
+            return None
+        client = known.get("RemoteHost", "").split("%")[0]
+        return SshSession(client if _is_address(client) else "", 0, "", 0, known.get("Name", ""))
 
     def is_root(self) -> bool:
         return os.geteuid() == 0
@@ -552,6 +556,46 @@ class LocalHost(Host):
             "own_seconds": time.process_time(),
             "peak_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
         }
+
+
+def _session_above() -> SshSession | None:
+    """The session whose SSH_CONNECTION a process above us has: sudo takes it away, but from its own children alone."""
+    import psutil
+
+    found = None
+    for process in (psutil.Process(), *psutil.Process().parents()):
+        with contextlib.suppress(psutil.Error, ValueError):
+            client, port, server, server_port = process.environ().get("SSH_CONNECTION", "").split()
+            found = SshSession(
+                client.split("%")[0], int(port), server.split("%")[0], int(server_port), process.username()
+            )
+    return found
+
+
+def _session_elsewhere() -> SshSession | None:
+    """An unknown session, when the terminal is none of the machine's own and somebody is connected to sshd.
+
+    Who that is cannot be told: it may as well be a robot that tries passwords.
+    """
+    import psutil
+
+    if not (psutil.Process().terminal() or "").startswith("/dev/pts/"):
+        return None
+    for connection in psutil.net_connections(kind="tcp"):
+        if connection.status == psutil.CONN_ESTABLISHED and connection.pid:
+            with contextlib.suppress(psutil.Error):
+                # From OpenSSH 9.8 on it is called sshd-session.
+                if psutil.Process(connection.pid).name().startswith("sshd"):
+                    return SshSession("", 0, "", 0, "")
+    return None
+
+
+def _is_address(text: str) -> bool:
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        return False
+    return True
 
 
 class DryRunHost(LocalHost):

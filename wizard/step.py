@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from state.store import Done
     from wizard.answers import Answers
     from wizard.check import Check
     from wizard.fact import Context
@@ -48,6 +49,7 @@ class Step:
         needs: answers without which the step cannot be planned ("relay.domain").
         after_rollback: operations that rollback applies once the step's files are back, before services read them:
             what keeps the operator connected.
+        refuse_rollback: says why the step cannot be taken back while these changes stand, or nothing.
         guarded: whether its changes could cut the operator off, so that a proof of the way in is asked for.
         skip: says from the answers why the step does not apply here (no home server, say), or nothing.
     """
@@ -63,6 +65,7 @@ class Step:
     requires: tuple[str, ...] = ()
     needs: tuple[str, ...] = ("relay.domain", "relay.hostname")
     after_rollback: Callable[[Context], Sequence[Operation]] = lambda _context: ()
+    refuse_rollback: Callable[[Context, Sequence[Done]], str] = lambda _context, _standing: ""
     guarded: Callable[[Context], bool] = lambda _context: False
     skip: Callable[[Answers], str] = field(default=lambda _answers: "")
 

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import pytest
 
+from state.store import Done
 from tests.fake_host import FakeHost
 from tests.fake_sshd import KEY
+from wizard.answers import Answers
+from wizard.fact import Context, Facts
 from wizard.host import Completed
 from wizard.operation import Operation, OperationFailed
 from wizard.operations.users import (
@@ -21,6 +24,7 @@ from wizard.operations.users import (
     usable,
 )
 from wizard.secret import Secret
+from wizard.steps import users
 
 
 def machine() -> FakeHost:
@@ -233,3 +237,39 @@ def test_a_folder_left_by_an_earlier_account_gets_its_new_owner() -> None:
 )
 def test_usable(hashed: str, *, wanted: bool) -> None:
     assert usable(hashed) is wanted
+
+
+def changes(*made: str) -> list[Done]:
+    """Changes that stand, each as STEP OPERATION."""
+    return [Done(0, 0, entry.split()[0], entry.split()[1], "t", "done", {}, ()) for entry in made]
+
+
+BOSS = ("users user:boss", "users keys:boss")
+
+
+@pytest.mark.parametrize(
+    ("standing", "root_key", "refused"),
+    [
+        ((*BOSS, "ssh file:/etc/ssh/x"), False, True),
+        (("users keys:boss", "ssh file:/etc/ssh/x"), False, True),
+        # Root has a key, SSH is taken back as well, and nobody's account was touched.
+        ((*BOSS, "ssh file:/etc/ssh/x"), True, False),
+        (BOSS, False, False),
+        (("users user:anna", "ssh file:/etc/ssh/x"), False, False),
+        (("ssh file:/etc/ssh/x",), False, False),
+    ],
+)
+def test_the_last_way_in_is_not_taken_back_while_ssh_stays(
+    standing: tuple[str, ...],
+    *,
+    root_key: bool,
+    refused: bool,
+) -> None:
+    host = FakeHost()
+    host.put("/etc/passwd", "root:x:0:0::/root:/bin/bash\nboss:x:1000:1000::/home/boss:/bin/bash\n")
+    host.put("/etc/group", "sudo:x:27:boss\n")
+    host.put("/home/boss/.ssh/authorized_keys", KEY, owner="boss")
+    if root_key:
+        host.put("/root/.ssh/authorized_keys", KEY)
+    words = users.STEP.refuse_rollback(Context(host, Answers(), Facts(host)), changes(*standing))
+    assert ("relay-wizard rollback ssh" in words) is refused

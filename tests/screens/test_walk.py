@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from tests.screens.demo import ANSWERS, Demo
 from tests.screens.operator import Operator, at_the_desk
 from tests.screens.pretend import fake_desk
+from wizard.engine import Engine
 
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJ0kqCyYyUJx0m9yLq5bOV8mQe4w3gNw9k7h8m1n2o3p you@laptop"
 
@@ -108,6 +111,21 @@ async def test_a_step_is_seen_confirmed_made_verified_and_taken_back(tmp_path: P
         await operator.until("Taken back.")
         assert "/etc/demo/clock.conf" not in operator.host.files
         assert operator.status("clock") == "ready"
+
+
+async def test_an_undo_that_would_lock_out_says_what_comes_first(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Engine, "refuses_rollback", lambda _, ids: f"First take back what needs {ids[0]}")
+    async with at_the_desk(tmp_path, ANSWERS) as operator:
+        await operator.press("escape", "v")
+        await operator.until(lambda: operator.status("preflight") == "verified")
+        await operator.open("Clock")
+        await operator.press("escape")
+        await apply_open_step(operator)
+        await operator.until("Done and verified")
+        await operator.press("u")
+        await operator.until("First take back what needs clock")
 
 
 async def test_the_whole_is_taken_back_and_each_changed_file_is_asked_about(tmp_path: Path) -> None:

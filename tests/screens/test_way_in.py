@@ -61,6 +61,8 @@ async def test_a_login_turns_it_green(tmp_path: Path, desk: Desk, machine: SlowM
         await operator.until("Your new way in works: boss from")
         await operator.until("Done and verified")
         assert machine.text(SSHD) == "new"
+        await operator.press("escape", "u")
+        await operator.until("SSH and firewall go back")
 
 
 async def test_who_comes_in_by_the_new_way_may_give_the_word(tmp_path: Path, desk: Desk, machine: SlowMachine) -> None:

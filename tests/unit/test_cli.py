@@ -15,6 +15,7 @@ import pytest
 from state.store import Store
 from wizard import cli
 from wizard.cli import Exit, main
+from wizard.engine import Engine
 from wizard.host import LocalHost
 from wizard.snapshot import fingerprint, take
 from wizard.steps import STEPS
@@ -240,3 +241,13 @@ def test_each_conflict_is_shown_and_asked_about_before_anything_is_taken_back(
     choices = {Path(path).name: word["choice"] for path, word in begun[0]["conflicts"].items()}
     assert (begun[0]["kind"], begun[0]["steps"]) == ("rollback", ["ssh"])
     assert choices == {"second": "original", "first": "keep"}
+
+
+def test_a_rollback_that_would_lock_out_says_what_comes_first(
+    state: str, answers: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cli, "_require_supported", lambda: None)
+    monkeypatch.setattr(Engine, "refuses_rollback", lambda _, ids: f"First take back what needs {ids[0]}")
+    words = ["rollback", "users", "--yes", "--answers", answers, "--state", state]
+    assert main(words) == Exit.OPERATION_FAILED
+    assert "First take back what needs users" in capsys.readouterr().err

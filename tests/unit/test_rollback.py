@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
 
+from state.store import Done
 from tests.unit.test_engine import World
+from wizard.fact import Context
 from wizard.host import Completed, Host
 from wizard.operation import Change, Operation
 from wizard.operations.files import MakeDirectory, WriteFile
@@ -293,3 +295,18 @@ def test_an_edit_after_a_run_that_was_killed_is_not_taken_for_its_own(world: Wor
     for _ in range(2):
         assert [word for word in take_back(world, "file").conflicts if "/etc/old" in word]
         assert world.host.text("/etc/old") == "mine, after it was killed"
+
+
+def test_a_step_may_refuse_while_another_stands_and_not_when_both_go(tmp_path: Path) -> None:
+    def refuse(_: Context, standing: Sequence[Done]) -> str:
+        return "first b" if {change.step for change in standing} >= {"a", "b"} else ""
+
+    a = replace(step("a", [WriteFile("/etc/a", "new")]), refuse_rollback=refuse)
+    b = step("b", [WriteFile("/etc/b", "new")])
+    world = World(tmp_path, (a, b))
+    world.apply()
+    assert world.engine.refuses_rollback(["a"]) == "first b"
+    assert world.engine.refuses_rollback(["b"]) == ""
+    assert world.engine.refuses_rollback(["b", "a"]) == ""
+    take_back(world, "b")
+    assert world.engine.refuses_rollback(["a"]) == ""

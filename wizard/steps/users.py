@@ -10,6 +10,9 @@ from wizard.step import HARDEN, Field, Step
 from wizard.values import ssh_key
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from state.store import Done
     from wizard.answers import User
     from wizard.fact import Context
     from wizard.operation import Operation
@@ -80,6 +83,18 @@ def mail_login(context: Context, name: str, password_file: str) -> list[Operatio
     if secret is not None:
         operations.append(SetPassword(name, secret))
     return operations
+
+
+def keep_the_last_way_in(context: Context, standing: Sequence[Done]) -> str:
+    """While SSH is as the wizard has set it, it does without its people only when somebody else can log in."""
+    from wizard.operations.ssh import ways_in
+
+    people = {change.operation.split(":")[1] for change in standing if change.step == "users"}
+    if not people or not any(change.step == "ssh" for change in standing):
+        return ""
+    if any(way.user not in people for way in ways_in(context, context.host)):
+        return ""
+    return "Nobody could log in by SSH then. First take back ssh: relay-wizard rollback ssh"
 
 
 def checks(context: Context) -> list[Check]:
@@ -167,5 +182,6 @@ STEP = Step(
         ),
     ),
     requires=("preflight",),
+    refuse_rollback=keep_the_last_way_in,
     needs=(),
 )
