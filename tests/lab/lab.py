@@ -145,6 +145,9 @@ class Lab:
         # On a machine with version 1 control groups systemd is not told, inside a container, that a service's last
         # process has gone, and waits for its whole patience (90 s) before it calls the service stopped.
         machine.write("/etc/systemd/system.conf.d/lab.conf", "[Manager]\nDefaultTimeoutStopSec=5s\n")
+        # Postfix gives its own processes five seconds to end, and is called failed where systemd gives it no more.
+        for unit in ("postfix", "postfix@"):
+            machine.write(f"/etc/systemd/system/{unit}.service.d/lab.conf", "[Service]\nTimeoutStopSec=20s\n")
         if machine.name == "world":
             world.furnish(machine)
             return
