@@ -36,11 +36,19 @@ TYPING_KEYS = (("Enter", "Next field"), ("Shift+Tab", "Last field"), ("Esc", "Ch
 # How long “Apply all” goes on watching for the records that the operator publishes.
 A_DAY = 86400
 # Said before a change that could cut the operator off.
-LOGIN_FIRST = (
-    "Your way in by SSH changes. From a second terminal, log in once more",
-    "within {time}, or all of it is put back by itself.",
-    "",
-)
+WAY_IN_CHANGES: dict[WayIn | None, Sequence[str]] = {
+    None: (),
+    WayIn.UNPROVED: (
+        "Your way in by SSH changes. From a second terminal, log in once more",
+        "within {time}, or all of it is put back by itself.",
+        "",
+    ),
+    WayIn.TRUSTED: (
+        "Your way in by SSH changes. You are at the console, so no new login",
+        "is asked for, and nothing is put back by itself if SSH shuts you out.",
+        "",
+    ),
+}
 KEEP = "keep"
 # How many changes a question before applying names, before it counts the rest.
 NAMED_CHANGES = 9
@@ -378,19 +386,19 @@ class MainScreen(WizardScreen):
             return
         self.say("looking at the machine …")
 
-        def land(found: tuple[StepPlan, bool]) -> None:
-            plan, asks_for_login = found
+        def land(found: tuple[StepPlan, WayIn | None]) -> None:
+            plan, way_in = found
             if not self.is_current or step_id != self.open_id:
                 return
             if plan.skip or not plan.changes:
                 self.say("Nothing to change; the checks run now.")
                 self._verify()
             else:
-                self._ask_to_apply(plan, LOGIN_FIRST if asks_for_login else ())
+                self._ask_to_apply(plan, way_in)
 
-        self.background(lambda: (self.desk.plan(step_id), self.desk.asks_for_login([step_id])), land)
+        self.background(lambda: (self.desk.plan(step_id), self.desk.way_in([step_id])), land)
 
-    def _ask_to_apply(self, plan: StepPlan, login_first: Sequence[str]) -> None:
+    def _ask_to_apply(self, plan: StepPlan, way_in: WayIn | None) -> None:
         summaries = [
             entry.change.summary if entry.change else entry.operation.summary
             for entry in plan.operations
@@ -399,7 +407,7 @@ class MainScreen(WizardScreen):
         lines = [f"+ {summary}" for summary in summaries[:NAMED_CHANGES]]
         if len(summaries) > NAMED_CHANGES:
             lines.append(f"and {len(summaries) - NAMED_CHANGES} more")
-        lines += ["", *self._login_lines(login_first)]
+        lines += ["", *self._way_in_lines(way_in)]
         lines += ["It goes on by itself if this terminal closes. u takes it back.", *self._instead()]
         number = "1 change" if len(summaries) == 1 else f"{len(summaries)} changes"
         self.say("")
@@ -419,16 +427,16 @@ class MainScreen(WizardScreen):
         if not ids:
             self.say("Everything is done. V runs all checks.", "good")
             return
-        self.background(lambda: self.desk.asks_for_login(ids), lambda asks: self._ask_to_apply_all(ids, asks=asks))
+        self.background(lambda: self.desk.way_in(ids), lambda way_in: self._ask_to_apply_all(ids, way_in))
 
-    def _ask_to_apply_all(self, ids: tuple[str, ...], *, asks: bool) -> None:
+    def _ask_to_apply_all(self, ids: tuple[str, ...], way_in: WayIn | None) -> None:
         lines = [
             f"{len(ids)} steps are not done yet, from “{self.desk.step(ids[0]).title}” on.",
             "Each is applied, then verified before those that need it.",
             "Where DNS is needed it waits, for a day at most, until you have",
             "published the records (r shows them), and goes on by itself.",
             "",
-            *self._login_lines(LOGIN_FIRST if asks else ()),
+            *self._way_in_lines(way_in),
             "Close this terminal when you like: the work goes on.",
             *self._instead(),
         ]
@@ -437,10 +445,10 @@ class MainScreen(WizardScreen):
             lambda yes: self.wizard.begin("apply", ids, A_DAY) if yes else None,
         )
 
-    def _login_lines(self, lines: Sequence[str]) -> list[str]:
+    def _way_in_lines(self, way_in: WayIn | None) -> list[str]:
         """What is asked of the operator where the way in changes, with the time that there is for it."""
         seconds = self.wizard.answers.ssh.revert_after
-        return [line.format(time=duration(seconds)) for line in lines]
+        return [line.format(time=duration(seconds)) for line in WAY_IN_CHANGES[way_in]]
 
     def _instead(self) -> list[str]:
         """What becomes of the run that waits, if there is one."""
@@ -559,6 +567,10 @@ class MainScreen(WizardScreen):
         kept = [path for path, word in decided.items() if word.choice == KEEP]
         lines += ["", *(f"Kept as it is: {path}" for path in kept)]
         lines += ["Files get back their old content; installed packages stay.", *self._instead()]
+        if back.way_in:
+            from wizard.rollback import WAY_IN
+
+            lines += ["", WAY_IN]
         self.app.push_screen(
             Confirm(title, lines, "Take back", careful=True),
             lambda yes: self.wizard.begin("rollback", back.ids, decided=decided) if yes else None,

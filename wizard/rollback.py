@@ -235,6 +235,13 @@ def _with_companions(changes: list[Done], broken: set[str]) -> set[str]:
     return grown
 
 
+# What the operator reads before the way in is taken back.
+WAY_IN = (
+    "SSH and firewall go back to what they were at once, without a countdown: keep this session open until you have "
+    "logged in anew."
+)
+
+
 @dataclass(frozen=True)
 class _Undo:
     """How the changes of one step are taken back.

@@ -236,7 +236,14 @@ def test_each_conflict_is_shown_and_asked_about_before_anything_is_taken_back(
     monkeypatch.setattr("sys.stdin", typed)
     assert main(["rollback", "--all", "--answers", answers, "--state", state]) == Exit.WELL
     told = capsys.readouterr().err
-    for line in ("-as we wrote it", "+as first is now", "+as second is now", "+as shipped", "ssh (2)"):
+    for line in (
+        "-as we wrote it",
+        "+as first is now",
+        "+as second is now",
+        "+as shipped",
+        "ssh (2)",
+        "without a countdown",
+    ):
         assert line in told
     choices = {Path(path).name: word["choice"] for path, word in begun[0]["conflicts"].items()}
     assert (begun[0]["kind"], begun[0]["steps"]) == ("rollback", ["ssh"])
