@@ -179,14 +179,15 @@ def seconds_left(host: Host) -> float | None:
 def seen_login(host: Host, guard: Guard, context: Context) -> Login | None:
     """The login of an administrator that proves the way in."""
     from wizard.operations.ssh import admin_group
-    from wizard.operations.users import members
+    from wizard.operations.users import has_commands_alone, members
 
     if guard.state != "waiting":
         return None
     # Whoever changes the way in is an administrator, be it by a rule of sudo of his own.
     session = guard.record["session"] or {}
     admins = {"root", session.get("user"), *members(host, admin_group(context))}
-    return next((login for login in _proofs(host, guard) if login.user in admins), None)
+    by_admins = (login for login in _proofs(host, guard) if login.user in admins)
+    return next((login for login in by_admins if not has_commands_alone(host, login.user)), None)
 
 
 def _proofs(host: Host, guard: Guard) -> list[Login]:

@@ -53,6 +53,17 @@ def world(tmp_path: Path) -> World:
     return World(tmp_path)
 
 
+def test_a_login_that_only_runs_its_keys_command_proves_nothing(world: World) -> None:
+    # As cloud images have it: no shell comes of it.
+    keys = f'no-pty,command="echo Please login as \\"debian\\"" {KEY}\n'
+    world.host.put("/root/.ssh/authorized_keys", keys)
+    world.host.meanwhile[5.0] = lambda: world.host.login("root", "203.0.113.70", 2222)
+    assert world.apply().steps["ssh"] == "failed"
+    world.host.put("/root/.ssh/authorized_keys", f'{keys}from="203.0.113.70" {KEY}\n')
+    world.host.meanwhile[world.host.ticks + 5.0] = lambda: world.host.login("root", "203.0.113.70", 2222)
+    assert world.apply().steps["ssh"] == "verified"
+
+
 def test_a_new_login_proves_it_and_closes_the_old_way(world: World) -> None:
     world.host.meanwhile[5.0] = lambda: world.host.login("boss", "203.0.113.70", 2222)
     outcome = world.apply()

@@ -136,8 +136,7 @@ def public_key(line: str) -> str:
 
 def authorized_keys(host: Host, name: str) -> tuple[str, ...]:
     """The public keys in the usual file of an account, whatever they are good for."""
-    lines = _lines(host, f"{home_of(host, name)}/.ssh/authorized_keys")
-    return tuple(key for key in map(public_key, lines) if key)
+    return tuple(key for key in map(public_key, _key_lines(host, name)) if key)
 
 
 def keys_of_people(host: Host, path: str) -> tuple[str, ...]:
@@ -152,6 +151,16 @@ def keys_of_people(host: Host, path: str) -> tuple[str, ...]:
             options = (found["options"] or "").lower()
             free.setdefault(public_key(line), not options or HARMLESS_OPTIONS.issuperset(options.split(",")))
     return tuple(key for key, is_free in free.items() if is_free)
+
+
+def has_commands_alone(host: Host, name: str) -> bool:
+    """Whether each key in the usual file of an account is tied to a command: a login with it gives no shell."""
+    found = [match for line in _key_lines(host, name) if (match := KEY_LINE.match(line))]
+    return bool(found) and all(re.search(r"(?i)(^|,)command=", match["options"] or "") for match in found)
+
+
+def _key_lines(host: Host, name: str) -> list[str]:
+    return _lines(host, f"{home_of(host, name)}/.ssh/authorized_keys")
 
 
 def _lines(host: Host, path: str) -> list[str]:
