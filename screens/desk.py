@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from wizard.check import CheckResult
     from wizard.checklist import StepState
     from wizard.engine import Engine, StepPlan
-    from wizard.fact import Context
+    from wizard.fact import Context, WayIn
     from wizard.host import Host, SshSession
     from wizard.rollback import Conflict, Decision
     from wizard.step import Field, Step
@@ -287,13 +287,16 @@ class Desk:
 
     # The guard over the operator's way in
 
-    def asks_for_login(self, ids: Sequence[str]) -> bool:
-        """Whether applying these steps asks for a new login, or takes everything back."""
+    def way_in(self, ids: Sequence[str]) -> WayIn | None:
+        """How far the way in is trusted while these steps are applied: UNPROVED asks for a login. None: it stays."""
         from wizard import guard
+        from wizard.fact import WayIn
 
         with self.engine() as engine:
             context = engine.context()
-            return guard.is_wanted("auto", self.session) and any(step.guarded(context) for step in engine.choose(ids))
+            if not any(step.guarded(context) for step in engine.choose(ids)):
+                return None
+            return WayIn.UNPROVED if guard.is_wanted("auto", self.session) else WayIn.TRUSTED
 
     def may_confirm(self) -> bool:
         """Whether the operator's word from this session shows that the way in works."""

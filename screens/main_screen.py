@@ -19,6 +19,7 @@ from screens.verbs import VERBS, key_line
 from screens.widgets import KeyBar, Row, Rows, Sections
 from screens.words import GLYPHS, MEANINGS, TONES, duration, listed, moment
 from wizard.answers import AnswersError
+from wizard.fact import WayIn
 from wizard.printable import printable
 
 if TYPE_CHECKING:

@@ -8,6 +8,8 @@ from typing import Any, NoReturn
 
 import pytest
 
+from wizard.host import LocalHost
+
 # These suites are about real processes and sockets (of loopback); each has its own rules.
 REAL = ("tests/lab/", "tests/terminal/", "tests/outside/")
 
@@ -28,4 +30,6 @@ def no_real_machine(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPa
             raise TouchedTheMachine(f"a quick test opened a connection to {address}")
 
         monkeypatch.setattr(subprocess, "Popen", refuse_process)
+        # Wherever somebody runs the tests: logind would be asked.
+        monkeypatch.setattr(LocalHost, "ssh_session", lambda _self: None)
         monkeypatch.setattr(socket.socket, "connect", refuse_connection)

@@ -577,10 +577,13 @@ def _ask_first(engine: Engine, chosen: list[Step], *, confirm: bool) -> None:
     plans = engine.plan(chosen)
     _print(plan(plans))
     context = engine.context()
-    if confirm and any(made.changes and made.step.guarded(context) for made in plans):
+    if any(made.changes and made.step.guarded(context) for made in plans):
         print(
             "Your way in changes: you will be asked to log in once more from a second terminal, within "
             f"{engine.answers.ssh.revert_after} seconds (ssh.revert_after). If you cannot, all of that is put back."
+            if confirm
+            else "Your way in changes, and no new login will be asked for: nothing is put back by itself if you are "
+            "shut out. To be asked for one, add --confirm-ssh login."
         )
     if not _confirmed("Make these changes?"):
         raise Refused("nothing was changed", Exit.INTERRUPTED)

@@ -98,3 +98,15 @@ async def test_there_is_nothing_to_prolong_or_confirm_otherwise(
         await operator.until("Nothing is counted down")
         await operator.press("o")
         await operator.until("nothing to confirm")
+
+
+async def test_at_the_console_it_is_said_that_nothing_puts_it_back(
+    tmp_path: Path, desk: Desk, machine: SlowMachine
+) -> None:
+    desk.session = None
+    async with at_the_desk(tmp_path, desk=(desk, machine)) as operator:
+        for key in ("a", "A"):
+            await operator.press("escape", key)
+            await operator.until("nothing is put back by itself")
+            assert "second terminal" not in operator.seen
+            await operator.press("escape")

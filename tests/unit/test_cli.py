@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from state.store import Store
+from tests import fake_sshd
 from wizard import cli
 from wizard.cli import Exit, main
 from wizard.engine import Engine
@@ -258,3 +259,16 @@ def test_a_rollback_that_would_lock_out_says_what_comes_first(
     words = ["rollback", "users", "--yes", "--answers", answers, "--state", state]
     assert main(words) == Exit.OPERATION_FAILED
     assert "First take back what needs users" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("confirm", "told"), [(True, "within 60 seconds"), (False, "nothing is put back by itself")])
+def test_before_the_way_in_changes_it_is_said_whether_it_comes_back(
+    state: str, *, confirm: bool, told: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine = Engine((fake_sshd.ssh_step(),), Store.open(Path(state)), fake_sshd.Machine(), fake_sshd.ANSWERS)
+    typed = io.StringIO("n\n")
+    typed.isatty = lambda: True  # type: ignore[method-assign]
+    monkeypatch.setattr("sys.stdin", typed)
+    with pytest.raises(cli.Refused):
+        cli._ask_first(engine, [*engine.steps], confirm=confirm)
+    assert told in capsys.readouterr().out
