@@ -220,20 +220,44 @@ def test_a_login_proves_it_and_closes_the_old_port(reached: Reached) -> None:
     assert taken.ok, taken.told()
 
 
-def test_the_operators_word_counts_from_a_new_session_alone(reached: Reached) -> None:
+def test_the_operators_word_counts_from_a_session_by_the_new_way_alone(reached: Reached) -> None:
+    reached.answers(revert_after=60)
+    shared = ["-o", f"ControlPath=/tmp/relay-wizard-lock-{os.getpid()}", *reached.lab.ssh("root", 22)[-1:]]
+    ssh = reached.lab.ssh("root", 22)[:-1]
+    master = subprocess.Popen([*ssh, "-M", "-N", *shared], stdin=subprocess.DEVNULL)
+    try:
+        with reached.applying("ssh") as until:
+            until("guard.waiting")
+            in_tmux = f"env -i PATH=$PATH setsid --fork script -qec '{PROGRAM_THERE} confirm' /root/tmux < /dev/null"
+            assert reached.logs_in(22, "root", in_tmux, "; sleep 4").ok
+            told = reached.lab.vps.read("/root/tmux")
+            assert f"ssh -p {NEW_PORT}" in told, told
+            for old in (
+                reached.logs_in(22, "root", PROGRAM_THERE, "confirm"),
+                run([*ssh, *shared, PROGRAM_THERE, "confirm"], check=False, timeout=30),
+            ):
+                assert old.status == USAGE, old.told()
+                assert f"ssh -p {NEW_PORT}" in old.err
+            # Nobody but `confirm` is left to see the login.
+            reached.lab.vps.run("systemctl", "kill", "--signal=KILL", "relay-wizard-run-*.service")
+            new = reached.logs_in(NEW_PORT, "root", PROGRAM_THERE, "confirm")
+            assert new.ok, new.told()
+    finally:
+        master.kill()
+        master.wait(timeout=10)
+    assert not reached.lab.vps.run("test", "-e", f"/etc/systemd/system/{TIMER}", check=False).ok
+    assert reached.logs_in(22).ok, "the next apply closes the old port, not the word"
+    again = reached.logs_in(22, "root", PROGRAM_THERE, "apply", "ssh", "--yes", "--confirm-ssh", "auto")
+    assert again.status == OK, again.told()
+    assert not reached.logs_in(22).ok
+    taken = reached.logs_in(NEW_PORT, "root", PROGRAM_THERE, "rollback", "ssh", "--yes")
+    assert taken.ok, taken.told()
+
+
+def test_the_operators_word_counts_at_the_console(reached: Reached) -> None:
     reached.answers()
-    before = subprocess.Popen(
-        [*reached.lab.ssh("root", 22), "sleep 8; exec", PROGRAM_THERE, "confirm"],
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
     with reached.applying("ssh") as until:
         until("guard.waiting")
-        _, complaint = before.communicate(timeout=30)
-        assert before.returncode == USAGE, complaint
-        assert f"ssh -p {NEW_PORT}" in complaint
         # From the machine's own console: no session of SSH at all.
         assert reached.lab.vps.run(PROGRAM_THERE, "confirm").status == OK
         assert until("guard.proved")["how"] == "the operator's word"
