@@ -84,6 +84,14 @@ class Reached:
             session.wait(timeout=10)
             session.stdout.close()  # type: ignore[union-attr]
 
+    def in_tmux(self, words: str, wanted: str) -> str:
+        """Start the wizard where tmux has it after `sudo -i`; what it has said once `wanted` is among that."""
+        start = f"env -i PATH=$PATH setsid --fork script -qefc '{PROGRAM_THERE} {words}' /root/tmux < /dev/null"
+        waited = f"for _ in $(seq 100); do grep -q '{wanted}' /root/tmux && break; sleep 0.1; done"
+        asked = self.logs_in(22, "root", f"rm -f /root/tmux; {start}; {waited}")
+        assert asked.ok, asked.told()
+        return self.lab.vps.read("/root/tmux")
+
     def status(self, step: str) -> str:
         """What the checklist says of a step."""
         asked = self.lab.vps.run(PROGRAM_THERE, "steps", "--json", check=False)
@@ -228,10 +236,7 @@ def test_the_operators_word_counts_from_a_session_by_the_new_way_alone(reached: 
     try:
         with reached.applying("ssh") as until:
             until("guard.waiting")
-            in_tmux = f"env -i PATH=$PATH setsid --fork script -qec '{PROGRAM_THERE} confirm' /root/tmux < /dev/null"
-            assert reached.logs_in(22, "root", in_tmux, "; sleep 4").ok
-            told = reached.lab.vps.read("/root/tmux")
-            assert f"ssh -p {NEW_PORT}" in told, told
+            assert f"ssh -p {NEW_PORT}" in reached.in_tmux("confirm", f"ssh -p {NEW_PORT}")
             for old in (
                 reached.logs_in(22, "root", PROGRAM_THERE, "confirm"),
                 run([*ssh, *shared, PROGRAM_THERE, "confirm"], check=False, timeout=30),
@@ -252,6 +257,41 @@ def test_the_operators_word_counts_from_a_session_by_the_new_way_alone(reached: 
     assert not reached.logs_in(22).ok
     taken = reached.logs_in(NEW_PORT, "root", PROGRAM_THERE, "rollback", "ssh", "--yes")
     assert taken.ok, taken.told()
+
+
+def test_in_tmux_below_sudo_the_proof_is_asked_for_as_well(reached: Reached) -> None:
+    reached.answers()
+    words = f"apply ssh --answers {TRIED} --yes --confirm-ssh auto --json"
+    assert f"ssh -p {NEW_PORT} root@192.0.2.10" in reached.in_tmux(words, "guard.waiting")
+    assert reached.logs_in(22).ok
+    reached.is_as_before()
+
+
+def test_a_firewall_alone_asks_for_a_login_where_sshd_is(reached: Reached) -> None:
+    reached.answers()
+    with reached.applying("firewall") as until:
+        assert until("guard.waiting")["command"] == "ssh -p 22 root@192.0.2.10"
+        assert reached.logs_in(22, "boss").ok
+        assert until("run.finished")["status"] == "ok"
+    taken = reached.logs_in(22, "root", PROGRAM_THERE, "rollback", "firewall", "--yes")
+    assert taken.ok, taken.told()
+
+
+def test_a_port_of_another_file_asks_for_one_login_alone(reached: Reached) -> None:
+    reached.answers()
+    other = "/etc/ssh/sshd_config.d/50-other.conf"
+    reached.lab.vps.write(other, "Port 22\n")
+    with reached.applying("ssh") as until:
+        assert until("guard.waiting")["command"] == f"ssh -p {NEW_PORT} root@192.0.2.10"
+        assert reached.logs_in(NEW_PORT, "boss").ok
+        until("run.finished")
+    again = reached.logs_in(22, "root", PROGRAM_THERE, "apply", "ssh", "--yes", "--confirm-ssh", "auto", "--json")
+    assert json.loads(again.out.splitlines()[-1])["changed"] == 0, again.told()
+    assert "guard.waiting" not in again.out
+    reached.lab.vps.run("rm", other)
+    taken = reached.logs_in(22, "root", PROGRAM_THERE, "rollback", "ssh", "--yes")
+    assert taken.ok, taken.told()
+    assert reached.logs_in(22).ok
 
 
 def test_the_operators_word_counts_at_the_console(reached: Reached) -> None:
