@@ -171,13 +171,14 @@ def test_the_operators_word_ends_the_waiting(world: World) -> None:
         (("ops", "203.0.113.70", 2222), replace(SESSION, client_port=50123, server_port=2222), True),
         (("ops", "203.0.113.70", 22), replace(SESSION, client_port=50123), False),
         (("ops", "203.0.113.71", 2222), replace(SESSION, client_port=50123, server_port=2222), False),
+        (("ops", "203.0.113.70", 2222), SESSION, False),
         (("ops", "127.0.0.1", 2222), SshSession("127.0.0.1", 50123, "127.0.0.1", 2222, "root"), False),
         (("ops", "192.0.2.10", 2222), SshSession("192.0.2.10", 50123, "192.0.2.10", 2222, "root"), False),
         (None, SESSION, False),
         (None, SOMEBODY, False),
         (None, None, True),
     ],
-    ids=["the new way", "old port", "another's login", "loopback", "the machine itself",
+    ids=["the new way", "old port", "another's login", "a neighbour's login", "loopback", "the machine itself",
          "one that goes on, or shares its connection", "tmux", "the console"],
 )  # fmt: skip
 def test_whose_word_counts(
