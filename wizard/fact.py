@@ -31,6 +31,15 @@ PRIVATE_RANGES = tuple(
 )  # fmt: skip
 
 
+def is_address(text: str) -> bool:
+    """True for an IP address of either version, and nothing around it."""
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        return False
+    return True
+
+
 def is_public(address: str) -> bool:
     """True when the Internet can reach `address` (not RFC 1918, RFC 6598, loopback, link-local, ULA, multicast)."""
     try:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import errno
 import grp
-import ipaddress
 import os
 import pwd
 import re
@@ -533,8 +532,10 @@ class LocalHost(Host):
         known = dict(line.partition("=")[::2] for line in told.splitlines())
         if known.get("Remote") != "yes":
             return None
+        from wizard.fact import is_address
+
         client = known.get("RemoteHost", "").split("%")[0]
-        return SshSession(client if _is_address(client) else "", 0, "", 0, known.get("Name", ""))
+        return SshSession(client if is_address(client) else "", 0, "", 0, known.get("Name", ""))
 
     def is_root(self) -> bool:
         return os.geteuid() == 0
@@ -588,14 +589,6 @@ def _session_elsewhere() -> SshSession | None:
                 if psutil.Process(connection.pid).name().startswith("sshd"):
                     return SshSession("", 0, "", 0, "")
     return None
-
-
-def _is_address(text: str) -> bool:
-    try:
-        ipaddress.ip_address(text)
-    except ValueError:
-        return False
-    return True
 
 
 class DryRunHost(LocalHost):

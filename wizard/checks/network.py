@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 import re
 import threading
 from dataclasses import dataclass
@@ -10,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from wizard.check import Finding, failed, passed, skipped, warned
 from wizard.checks.wire import Wire
-from wizard.fact import is_public, source_of
+from wizard.fact import is_address, is_public, source_of
 from wizard.host import DnsRecord, DnsReply
 from wizard.lookup import World
 from wizard.printable import printable
@@ -163,11 +162,9 @@ def probe_all(host: Host, targets: Sequence[str], source: str) -> tuple[Probe, .
 
 def _look_up(world: World, target: str, rdtype: str) -> DnsReply:
     """The addresses of a name; an address stands for itself."""
-    try:
-        version = ipaddress.ip_address(target).version
-    except ValueError:
+    if not is_address(target):
         return world.lookup(target, rdtype)
-    return DnsReply("NOERROR", (DnsRecord(target, "A" if version == 4 else "AAAA", 0, target),))
+    return DnsReply("NOERROR", (DnsRecord(target, "AAAA" if ":" in target else "A", 0, target),))
 
 
 def port_25_out(context: Context, version: int, host: Host) -> Finding:

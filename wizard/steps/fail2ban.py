@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import ipaddress
 import re
 from functools import partial
 from typing import TYPE_CHECKING
 
 from wizard.check import Check
+from wizard.fact import is_address
 from wizard.step import HARDEN, Step
 
 if TYPE_CHECKING:
@@ -44,17 +44,9 @@ def operators(context: Context) -> tuple[str, ...]:
     """The addresses from which the server was set up: those remembered, and that of this connection."""
     text = (context.host.read(JAIL_FILE) or b"").decode(errors="replace")
     line = re.search(r"^# operators:(.*)$", text, re.MULTILINE)
-    known = [word for word in (line[1].split() if line else []) if _is_address(word)]
-    now = [context.facts.operator] if _is_address(context.facts.operator) else []
+    known = [word for word in (line[1].split() if line else []) if is_address(word)]
+    now = [context.facts.operator] if is_address(context.facts.operator) else []
     return tuple(dict.fromkeys([*known, *now]))[-OPERATORS_KEPT:]
-
-
-def _is_address(text: str) -> bool:
-    try:
-        ipaddress.ip_address(text)
-    except ValueError:
-        return False
-    return True
 
 
 def never_banned(context: Context) -> tuple[str, ...]:
