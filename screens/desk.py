@@ -274,7 +274,7 @@ class Desk:
             summaries = [(change.step, str(change.record["summary"])) for change in changes]
             conflicts = tuple(foresee(engine.store, self.look, *ids))
             refused = engine.refuses_rollback(ids)
-            return Back(tuple(ids), tuple(summaries), conflicts, engine.takes_way_in_back(ids), refused)
+            return Back(tuple(ids), tuple(summaries), conflicts, engine.touch_way_in(ids), refused)
 
     def keep(self, step_id: str, operation: str, *, kept: bool) -> None:
         """Leave a setting as the operator has it from now on, or no longer."""
@@ -293,8 +293,7 @@ class Desk:
         from wizard.fact import WayIn
 
         with self.engine() as engine:
-            context = engine.context()
-            if not any(step.guarded(context) for step in engine.choose(ids)):
+            if not engine.touch_way_in(ids):
                 return None
             return WayIn.UNPROVED if guard.is_wanted("auto", self.session) else WayIn.TRUSTED
 

@@ -19,17 +19,17 @@ from screens.verbs import VERBS, key_line
 from screens.widgets import KeyBar, Row, Rows, Sections
 from screens.words import GLYPHS, MEANINGS, TONES, duration, listed, moment
 from wizard.answers import AnswersError
-from wizard.fact import WayIn
 from wizard.printable import printable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator
 
     from textual.app import ComposeResult
 
     from screens.desk import Back, Checklist
     from wizard.checklist import StepState
     from wizard.engine import StepPlan
+    from wizard.fact import WayIn
     from wizard.rollback import Decision
 
 SECTIONS = ("Questions", "Plan", "Run", "Checks")
@@ -37,19 +37,16 @@ TYPING_KEYS = (("Enter", "Next field"), ("Shift+Tab", "Last field"), ("Esc", "Ch
 # How long “Apply all” goes on watching for the records that the operator publishes.
 A_DAY = 86400
 # Said before a change that could cut the operator off.
-WAY_IN_CHANGES: dict[WayIn | None, Sequence[str]] = {
-    None: (),
-    WayIn.UNPROVED: (
-        "Your way in by SSH changes. From a second terminal, log in once more",
-        "within {time}, or all of it is put back by itself.",
-        "",
-    ),
-    WayIn.TRUSTED: (
-        "Your way in by SSH changes. You are at the console, so no new login",
-        "is asked for, and nothing is put back by itself if SSH shuts you out.",
-        "",
-    ),
-}
+LOGIN_FIRST = (
+    "Your way in by SSH changes. From a second terminal, log in once more",
+    "within {time}, or all of it is put back by itself.",
+    "",
+)
+NO_LOGIN = (
+    "Your way in by SSH changes. You are at the console, so no new login",
+    "is asked for, and nothing is put back by itself if SSH shuts you out.",
+    "",
+)
 KEEP = "keep"
 # How many changes a question before applying names, before it counts the rest.
 NAMED_CHANGES = 9
@@ -448,8 +445,13 @@ class MainScreen(WizardScreen):
 
     def _way_in_lines(self, way_in: WayIn | None) -> list[str]:
         """What is asked of the operator where the way in changes, with the time that there is for it."""
+        from wizard.fact import WayIn
+
+        if way_in is None:
+            return []
         seconds = self.wizard.answers.ssh.revert_after
-        return [line.format(time=duration(seconds)) for line in WAY_IN_CHANGES[way_in]]
+        lines = LOGIN_FIRST if way_in is WayIn.UNPROVED else NO_LOGIN
+        return [line.format(time=duration(seconds)) for line in lines]
 
     def _instead(self) -> list[str]:
         """What becomes of the run that waits, if there is one."""

@@ -300,7 +300,7 @@ def _rollback(arguments: argparse.Namespace) -> int:
         print(f"{arguments.step or 'the whole set-up'}: there is nothing to take back.", file=sys.stderr)
     if words := engine.refuses_rollback(ids):
         raise Refused(words, Exit.OPERATION_FAILED)
-    if engine.takes_way_in_back(changed):
+    if engine.touch_way_in(changed):
         print(WAY_IN, file=sys.stderr)
     asks = not arguments.yes and sys.stdin.isatty() and bool(changed)
     decided = _ask_what_to_take_back(engine, ids, changes) if asks else {}

@@ -232,8 +232,8 @@ class Engine:
         guarded = [step for step in chosen if step.guarded(context)]
         return [made for made in self.plan(guarded) if made.changes]
 
-    def takes_way_in_back(self, ids: Iterable[str]) -> bool:
-        """Whether taking these steps back changes how the operator gets in; no countdown stands over that."""
+    def touch_way_in(self, ids: Iterable[str]) -> bool:
+        """Whether these steps, applied or taken back, could change how the operator gets in."""
         context = self.context()
         return any(step.guarded(context) for step in self.steps if step.id in {*ids})
 
