@@ -205,3 +205,21 @@ class FakeListener(socket.socket):
             return self.waiting.get(timeout=self.gettimeout()), ("127.0.0.1", 0)
         except queue.Empty:
             raise TimeoutError("timed out") from None
+
+
+def with_apt(host: FakeHost, heard: Callable[[], None] = lambda: None) -> None:
+    """Give the machine dpkg, which has no package yet, and apt, which installs any; `heard` is called as it does."""
+    there: set[str] = set()
+
+    def install(_host: FakeHost, argv: tuple[str, ...], _stdin: bytes) -> Completed:
+        heard()
+        there.update(argv[argv.index("install") + 1 :])
+        return Completed(argv, 0)
+
+    def query(_host: FakeHost, argv: tuple[str, ...], _stdin: bytes) -> Completed:
+        return Completed(argv, 0, "".join(f"{name} ii \n" for name in argv[4:] if name in there))
+
+    host.commands |= {
+        ("dpkg-query",): query, ("apt-get",): install, ("dpkg",): "", ("debconf-set-selections",): "",
+        ("apt-cache",): "Candidate: 1\nCandidate: 1\n",
+    }  # fmt: skip

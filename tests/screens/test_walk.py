@@ -14,6 +14,16 @@ from wizard.engine import Engine
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJ0kqCyYyUJx0m9yLq5bOV8mQe4w3gNw9k7h8m1n2o3p you@laptop"
 
 
+async def make_the_clock(operator: Operator) -> None:
+    """The step Clock, applied and verified, with the one that it needs."""
+    await operator.press("escape", "v")
+    await operator.until(lambda: operator.status("preflight") == "verified")
+    await operator.open("Clock")
+    await operator.press("escape")
+    await apply_open_step(operator)
+    await operator.until("Done and verified")
+
+
 async def apply_open_step(operator: Operator) -> None:
     await operator.press("a")
     await operator.until("Apply (y)")
@@ -118,12 +128,7 @@ async def test_an_undo_that_would_lock_out_says_what_comes_first(
 ) -> None:
     monkeypatch.setattr(Engine, "refuses_rollback", lambda _, ids: f"First take back what needs {ids[0]}")
     async with at_the_desk(tmp_path, ANSWERS) as operator:
-        await operator.press("escape", "v")
-        await operator.until(lambda: operator.status("preflight") == "verified")
-        await operator.open("Clock")
-        await operator.press("escape")
-        await apply_open_step(operator)
-        await operator.until("Done and verified")
+        await make_the_clock(operator)
         await operator.press("u")
         await operator.until("First take back what needs clock")
 
@@ -165,12 +170,7 @@ async def test_the_whole_is_taken_back_and_each_changed_file_is_asked_about(tmp_
 async def test_drift_is_explained_kept_and_let_go(tmp_path: Path) -> None:
     desk, host = fake_desk(tmp_path, None, ANSWERS)
     async with at_the_desk(tmp_path, desk=(desk, host)) as operator:
-        await operator.press("escape", "v")
-        await operator.until(lambda: operator.status("preflight") == "verified")
-        await operator.open("Clock")
-        await operator.press("escape")
-        await apply_open_step(operator)
-        await operator.until("Done and verified")
+        await make_the_clock(operator)
         host.put("/etc/demo/clock.conf", "# mine\n")
         await operator.press("2")
         await operator.until("it back, k: keep as you")

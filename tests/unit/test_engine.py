@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from state.store import Store
-from tests.fake_host import FakeHost
+from tests.fake_host import FakeHost, with_apt
 from wizard.answers import Answers, AnswersError, Relay
 from wizard.applying import Outcome
 from wizard.check import Check, CheckResult, Finding, failed, passed
@@ -294,19 +294,7 @@ def test_packages_of_all_chosen_steps_come_in_one_transaction(tmp_path: Path) ->
         )  # fmt: skip
 
     world = World(tmp_path, (packages("a", "ufw"), packages("b", "postfix", "ufw")))
-    there: set[str] = set()
-
-    def install(_host: FakeHost, argv: tuple[str, ...], _stdin: bytes) -> Completed:
-        there.update(argv[argv.index("install") + 1 :])
-        return Completed(argv, 0)
-
-    def query(_host: FakeHost, argv: tuple[str, ...], _stdin: bytes) -> Completed:
-        return Completed(argv, 0, "".join(f"{name} ii \n" for name in argv[4:] if name in there))
-
-    world.host.commands |= {
-        ("dpkg-query",): query, ("apt-get",): install, ("dpkg",): "", ("debconf-set-selections",): "",
-        ("apt-cache",): "Candidate: 1\nCandidate: 1\n",
-    }  # fmt: skip
+    with_apt(world.host)
     assert world.apply().changed == 1
     assert [argv[argv.index("install") + 1 :] for argv in world.host.ran if "install" in argv] == [("ufw", "postfix")]
 

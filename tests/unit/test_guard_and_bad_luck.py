@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
+from tests.fake_host import with_apt
 from tests.fake_sshd import SSHD, ssh_step
 from tests.unit.test_guard import World
 from wizard import guard as guards
-from wizard.host import Completed
 from wizard.operations.files import WriteFile
 from wizard.operations.packages import InstallPackages
 from wizard.platforms.debian import PLATFORM
@@ -53,21 +53,8 @@ def test_what_could_not_be_put_back_is_not_called_back(world: World) -> None:
 
 
 def test_packages_are_there_before_the_countdown_begins(world: World) -> None:
-    installed: set[str] = set()
     began: list[bool] = []
-
-    def install(_host: object, argv: tuple[str, ...], _stdin: bytes) -> Completed:
-        installed.add("ufw")
-        began.append(f"{guards.UNITS}/{guards.TIMER}" in world.host.files)
-        return Completed(argv, 0)
-
-    def query(_host: object, argv: tuple[str, ...], _stdin: bytes) -> Completed:
-        return Completed(argv, 0, "".join(f"{name} ii \n" for name in argv[4:] if name in installed))
-
-    world.host.commands |= {
-        ("dpkg-query",): query, ("apt-get",): install, ("dpkg",): "", ("debconf-set-selections",): "",
-        ("apt-cache",): "Candidate: 1\n",
-    }  # fmt: skip
+    with_apt(world.host, lambda: began.append(f"{guards.UNITS}/{guards.TIMER}" in world.host.files))
     firewall = replace(
         ssh_step(), id="firewall", checks=lambda _: [],
         plan=lambda _: [InstallPackages(PLATFORM, ("ufw",)), WriteFile("/etc/rules", "closed")],
