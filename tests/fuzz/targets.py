@@ -90,6 +90,7 @@ domain = "brightmail.example"
 hostname = "mail.brightmail.example"
 [home]
 domains = ["hearth.example", "xn--bcher-kva.example"]
+address = "198.51.100.80"
 networks = ["198.51.100.0/24", "2001:db8::/32"]
 [[users]]
 name = "you"
