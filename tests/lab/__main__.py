@@ -8,8 +8,8 @@ import sys
 import time
 from typing import TYPE_CHECKING
 
+from . import beside, reliability
 from . import lab as labs
-from . import reliability
 from .lab import HOSTS, Lab
 from .places import LABS, RELEASES
 from .shell import LabError
@@ -36,6 +36,8 @@ def _do(asked: argparse.Namespace) -> int:
             running = [host for host, machine in lab.machines.items() if machine.leader()]
             print(f"{name}\t{lab.release}\t{' '.join(running)}")
         return 0
+    if asked.command == "prove":
+        return beside.prove(RELEASES)
     if asked.command == "reliability":
         return reliability.rewrite(check=asked.check)
     if asked.command == "up":
@@ -87,6 +89,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python3 -m tests.lab", description=f"A pretend Internet; its files: {LABS}")
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("list", help="the labs that are up")
+    commands.add_parser("prove", help="every proof on every release, the releases beside each other (.venv)")
     told = commands.add_parser("reliability", help="write the README's table of faults, by the last runs' numbers")
     told.add_argument("--check", action="store_true", help="only say whether it is out of date (exit status 1)")
     up = commands.add_parser("up", help="make and boot a lab, and leave it running")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -14,7 +13,7 @@ from .certifier import bundle
 from .client import Client
 from .lab import Lab
 from .operator import Operator
-from .places import LABS, RELEASES
+from .places import RELEASES
 from .product import Product
 from .relay import MAIL_HOST, Relay
 from .shell import LabError
@@ -60,7 +59,7 @@ def lab(release: str) -> Iterator[Lab]:
     """World, home and a fresh VPS, taken away at the end whatever happens."""
     name = f"proof-{os.getpid()}"
     try:
-        _sweep()
+        labs.sweep()
         made = Lab(name, release)
         made.up()
         yield made
@@ -69,14 +68,6 @@ def lab(release: str) -> Iterator[Lab]:
     finally:
         if not os.environ.get(KEEP):
             labs.down(name)
-
-
-def _sweep() -> None:
-    """Take away the labs of test runs that were killed, when nobody could."""
-    for folder in [*LABS.glob("proof-*"), *LABS.glob("luck-*"), *LABS.glob("kills-*")]:
-        number = folder.name.rpartition("-")[2]
-        if not Path(f"/proc/{number}").exists():
-            labs.down(folder.name)
 
 
 @pytest.fixture(scope="session")
@@ -105,7 +96,7 @@ def pytest_runtest_logreport(report: pytest.TestReport) -> None:
             FAULTS[report.nodeid] = (FAULTS[report.nodeid][0], 0)
 
 
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, exitstatus: int) -> None:
     """The wall time of each proof."""
     if SPENT:
         terminalreporter.section("the lab's time")
@@ -114,8 +105,8 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         terminalreporter.write_line(f"{sum(SPENT.values()):7.1f} s  together")
     if FAULTS:
         asked = terminalreporter.config
-        whole = not asked.option.keyword and not any("::" in word for word in asked.args)
-        reliability.keep(FAULTS, whole=whole)
+        reliability.keep(FAULTS, whole=reliability.is_whole(exitstatus, asked.option.keyword, asked.args))
+        ran = [release for release in RELEASES if release in map(reliability.release_of, FAULTS)]
         terminalreporter.section("faults")
-        for line in reliability.table(FAULTS).splitlines():
+        for line in reliability.table(FAULTS, ran).splitlines():
             terminalreporter.write_line(line)

@@ -16,6 +16,8 @@ from .places import CACHE, CHECKOUT, LABS, LINKS, RELEASES, RESOLVER, VPS, WORLD
 from .shell import LabError, run
 
 HOSTS = ("world", "home", "vps")
+# How the tests' own labs are called, before the number of their process.
+OF_TESTS = {"proof", "luck", "kills", "lock", "ssh"}
 PROGRAM = "/root/relay-wizard"
 # What a copy of the checkout in the VPS keeps when it is refreshed.
 KEPT = {".venv"}
@@ -113,10 +115,14 @@ class Lab:
 
     def ssh(self, user: str = "root", port: int = 22) -> list[str]:
         """The command line of a real SSH session from outside, with the operator's key."""
+        return [*self.from_outside("ssh"), "-p", str(port), f"{user}@{VPS}"]
+
+    def from_outside(self, program: str) -> list[str]:
+        """The beginning of a command line of the operator's own computer: ssh or scp, with the operator's key."""
         client = network.namespace(self.id, "client")
         options = ["StrictHostKeyChecking=no", "UserKnownHostsFile=/dev/null", "LogLevel=ERROR", "IdentitiesOnly=yes"]
         flags = [part for option in options for part in ("-o", option)]
-        return ["ip", "netns", "exec", client, "ssh", "-i", str(self.key), "-p", str(port), *flags, f"{user}@{VPS}"]
+        return ["ip", "netns", "exec", client, program, "-i", str(self.key), *flags]
 
     def _trust(self) -> None:
         """Give the VPS the certificates of the authority that runs now."""
@@ -191,3 +197,13 @@ def down(lab: str) -> None:
         run(["umount", mounted])
     if folder.exists():
         shutil.rmtree(folder)
+
+
+def sweep() -> None:
+    """Take away the labs of test runs that were killed, when nobody could: "luck-4711", where no 4711 lives."""
+    with rootfs.lock("sweep"):
+        for folder in LABS.glob("*"):
+            kind, _, number = folder.name.rpartition("-")
+            of_a_test = kind.partition("-")[0] in OF_TESTS and number.isdigit()
+            if of_a_test and not Path(f"/proc/{number}").exists():
+                down(folder.name)

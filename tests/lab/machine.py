@@ -22,8 +22,9 @@ if TYPE_CHECKING:
 POWER_OFF = signal.SIGRTMIN + 14
 # What a command that comes in from outside leaves behind, like PID 1 inside: above all the power over the one clock.
 NOT_INSIDE = "-sys_time,-sys_module,-sys_rawio,-syslog"
-# Units of the bare system alone, that have nothing to do with what is tried here: /run/lock is there without a mount.
-MAY_FAIL = {"run-lock.mount"}
+# Units of the bare system alone, that have nothing to do with what is tried here: /run/lock is there without a mount,
+# and no device has to be waited for before the network.
+MAY_FAIL = {"run-lock.mount", "ifupdown-pre.service"}
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from . import rootfs
 from .places import CACHE, CHECKOUT, RELEASES
 
 NUMBERS = CACHE / "reliability.json"
@@ -52,12 +53,17 @@ def kept() -> Numbers:
 
 def keep(found: Numbers, *, whole: bool) -> None:
     """Take over what a run has counted; a `whole` one takes the place of all numbers of its files and releases."""
-    old = kept()
-    if whole:
-        files = {_of(test) for test in found}
-        old = {test: numbers for test, numbers in old.items() if _of(test) not in files}
-    NUMBERS.parent.mkdir(parents=True, exist_ok=True)
-    NUMBERS.write_text(json.dumps({**old, **found}, indent=1, sort_keys=True) + "\n")
+    with rootfs.lock("reliability"):
+        old = kept()
+        if whole:
+            files = {_of(test) for test in found}
+            old = {test: numbers for test, numbers in old.items() if _of(test) not in files}
+        NUMBERS.write_text(json.dumps({**old, **found}, indent=1, sort_keys=True) + "\n")
+
+
+def is_whole(status: int, keyword: str, asked: Sequence[str]) -> bool:
+    """Whether a run of pytest came to its end, and was asked for files, not for some of their tests (-k, ::)."""
+    return status in {0, 1} and not keyword and not any("::" in word for word in asked)
 
 
 def is_fault(test: str) -> bool:
@@ -75,12 +81,12 @@ def release_of(test: str) -> str:
     return found.group(1) if found else ""
 
 
-def table(numbers: Numbers) -> str:
+def table(numbers: Numbers, releases: Sequence[str] = RELEASES) -> str:
     """The README's table."""
-    columns = [DEBIAN[release] for release in RELEASES]
+    columns = [DEBIAN[release] for release in releases]
     lines = [f"| survived, of the faults injected | {' | '.join(columns)} |", f"|---|{'---|' * len(columns)}"]
     lines += [
-        f"| {kind.title} | {' | '.join(_cell(kind, release, numbers) for release in RELEASES)} |" for kind in KINDS
+        f"| {kind.title} | {' | '.join(_cell(kind, release, numbers) for release in releases)} |" for kind in KINDS
     ]
     return "\n".join(lines)
 

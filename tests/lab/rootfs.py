@@ -85,11 +85,12 @@ def need_tools() -> None:
     """Install what the lab needs on this machine; without root there is no lab."""
     if os.geteuid() != 0:
         raise LabError("the lab needs root: it makes namespaces, mounts and containers")
-    missing = sorted({package for tool, package in TOOLS.items() if shutil.which(tool) is None})
-    if missing:
-        quiet = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
-        run(["apt-get", "-q", "update"], env=quiet)
-        run(["apt-get", "-qy", "--no-install-recommends", "install", *missing], env=quiet)
+    with lock("tools"):
+        missing = sorted({package for tool, package in TOOLS.items() if shutil.which(tool) is None})
+        if missing:
+            quiet = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
+            run(["apt-get", "-q", "update"], env=quiet)
+            run(["apt-get", "-qy", "--no-install-recommends", "install", *missing], env=quiet)
 
 
 def root(kind: str, release: str) -> Path:
@@ -169,8 +170,9 @@ def _cached(name: str, made_of: list[str], build: Callable[[Path], None]) -> Pat
     place = CACHE / f"{name}-{digest}"
     if place.exists():
         return place
-    with _lock(f"{name.replace('/', '-')}-{digest}"):
+    with lock(f"{name.replace('/', '-')}-{digest}"):
         if not place.exists():
+            need_tools()
             print(f"lab: building {place}", file=sys.stderr, flush=True)
             rough = place.with_name(f".{place.name}.part")
             _remove(rough)
@@ -190,8 +192,8 @@ def _remove(tree: Path) -> None:
 
 
 @contextmanager
-def _lock(name: str) -> Iterator[None]:
-    """Two labs that start together build one cache."""
+def lock(name: str) -> Iterator[None]:
+    """One process at a time: labs that start together build one cache, and nobody writes over another's work."""
     CACHE.mkdir(parents=True, exist_ok=True)
     with (CACHE / f".{name}.lock").open("w") as held:
         fcntl.flock(held, fcntl.LOCK_EX)

@@ -100,35 +100,28 @@ class Work:
 
 
 @pytest.fixture(scope="module")
-def works(request: pytest.FixtureRequest) -> Iterator[dict[str, Work]]:
-    """The work on each release whose tests are to run, all begun."""
-    cases: dict[str, deque[str]] = {}
-    for item in request.session.items:
-        if isinstance(item, pytest.Function) and item.module is request.module:
-            asked = item.callspec.params
-            cases.setdefault(str(asked["release"]), deque()).append(str(asked["case"]))
-    found = {release: Work(release, wanted) for release, wanted in cases.items()}
-    with ThreadPoolExecutor(LABS * len(found)) as pool:
-        for work in found.values():
-            for number in range(LABS):
-                pool.submit(work.do, number)
+def work(request: pytest.FixtureRequest, release: str) -> Iterator[Work]:
+    """The work on a release, all of it begun."""
+    tests = [item for item in request.session.items if isinstance(item, pytest.Function)]
+    asked = [test.callspec.params for test in tests if test.module is request.module]
+    found = Work(release, deque(str(words["case"]) for words in asked if words["release"] == release))
+    with ThreadPoolExecutor(LABS) as pool:
+        for number in range(LABS):
+            pool.submit(found.do, number)
         try:
             yield found
         finally:
             # Nobody waits for the rest any more.
-            for work in found.values():
-                work.cases.clear()
+            found.cases.clear()
 
 
 @pytest.mark.parametrize("case", CHAINS)
-def test_engines_that_die_one_after_the_other(works: dict[str, Work], release: str, case: str, count: Count) -> None:
-    count(works[release].outcome(case))
+def test_engines_that_die_one_after_the_other(work: Work, case: str, count: Count) -> None:
+    count(work.outcome(case))
 
 
 @pytest.mark.parametrize("case", MOMENTS)
-def test_a_set_up_that_is_killed_inside_a_command(
-    works: dict[str, Work], release: str, case: int, capsys: pytest.CaptureFixture[str]
-) -> None:
-    moment, inside = works[release].outcome(str(case))
+def test_a_set_up_that_is_killed_inside_a_command(work: Work, case: int, capsys: pytest.CaptureFixture[str]) -> None:
+    moment, inside = work.outcome(str(case))
     with capsys.disabled():
-        print(f"\n  seed {SEED}, {release}, {moment}{'' if inside else ', which had just ended'}")
+        print(f"\n  seed {SEED}, {work.release}, {moment}{'' if inside else ', which had just ended'}")
