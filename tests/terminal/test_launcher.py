@@ -50,6 +50,17 @@ def test_it_prepares_once_and_hands_the_arguments_on(checkout: Path) -> None:
     assert not second.stderr
 
 
+def test_the_environment_of_the_tests_is_left_alone(checkout: Path) -> None:
+    made = checkout / ".venv"
+    (made / "bin").mkdir(parents=True)
+    (made / "tested-with").write_text("")
+    shutil.copy2(checkout.parent / "bin" / "python3.13", made / "bin" / "python")
+    started = start(checkout)
+    assert started.stdout == "-P -m wizard steps two words\n"
+    assert not started.stderr
+    assert sorted(path.name for path in made.rglob("*")) == ["bin", "python", "tested-with"]
+
+
 def test_a_symlink_leads_to_it(checkout: Path) -> None:
     link = checkout.parent / "relay-wizard"
     link.symlink_to(checkout / "relay-wizard")
