@@ -69,6 +69,8 @@ def _dns_name(value: object) -> str:
     name = text(value).rstrip(".").lower()
     if not name:
         raise ValueError("it is empty; a name such as mail.brightmail.example is wanted")
+    if "@" in name:
+        raise ValueError(f"{short(name)} is a mail address; the domain is what follows the @")
     if len(name) > 253:
         raise ValueError("it is longer than the 253 characters of a DNS name")
     if not name.isascii():
@@ -77,9 +79,9 @@ def _dns_name(value: object) -> str:
         shown = name
         try:
             name = idna.encode(name, uts46=True).decode()
-        except idna.IDNAError as error:
+        except idna.IDNAError:
             raise ValueError(
-                f"{short(name)} is not a valid international domain name: {printable(str(error), 120)}"
+                f"{short(name)} holds a character that domain names cannot have; type it again by hand"
             ) from None
         _honest(shown, name)
     if len(name) > 253:
@@ -118,7 +120,8 @@ def domain(value: object) -> str:
     """A domain of at least two labels, as A-labels in lower case: "brightmail.example" (RFC 1035, RFC 5890)."""
     name = _dns_name(value)
     if "." not in name:
-        raise ValueError(f"{short(name)} has no dot; write the whole domain, such as {name}.example")
+        shown = printable(text(value), 80)
+        raise ValueError(f"'{shown}' has no dot; write the whole domain, such as {shown}.example")
     if name.rsplit(".", 1)[1].isdigit():
         raise ValueError(f"{short(name)} looks like an IP address; a domain name is wanted")
     return name
@@ -165,10 +168,14 @@ def ip_address(value: object) -> str:
 def network(value: object) -> str:
     """An address or a range in CIDR form: "203.0.113.66/32". Host bits are an error, as they hide a typing slip."""
     shown = text(value)
+    plain = _without_zone(shown)
     try:
-        found = ipaddress.ip_network(_without_zone(shown))
-    except ValueError as error:
-        raise ValueError(f"{short(shown)} is not an address range such as 203.0.113.0/24: {error}") from None
+        entry = ipaddress.ip_interface(plain)
+    except ValueError:
+        raise ValueError(f"{short(shown)} is not an address range such as 203.0.113.0/24") from None
+    found = entry.network
+    if entry.ip != found.network_address:
+        raise ValueError(f"{short(shown)} is not an address range: write {found} for the range, or {entry.ip} alone")
     if found.prefixlen == 0:
         raise ValueError(f"{short(shown)} is the whole Internet")
     return str(found)
@@ -267,7 +274,7 @@ def path(value: object) -> str:
     """An absolute path without `..`; empty means "none"."""
     shown = text(value)
     if shown and (not shown.startswith("/") or ".." in shown.split("/") or len(shown) > 1024):
-        raise ValueError(f"{short(shown)} is not a full path such as /root/you.password")
+        raise ValueError(f"{short(shown)} is not a full path: from / on, without ..")
     return shown
 
 

@@ -57,6 +57,9 @@ def test_answers_written_out_are_read_back_the_same() -> None:
         ('[rely]\ndomain = "x.example"', "rely: there is no such key; did you mean relay?"),
         ('[relay]\ndomain = "bright mail.example"', "relay.domain: the part 'bright mail' cannot stand in a DNS name"),
         ('[relay]\ndomain = "brightmail"', "has no dot"),
+        ('[relay]\ndomain = "müller"', "'müller' has no dot; write the whole domain, such as müller.example"),
+        ('[relay]\ndomain = "a♥b.example"', "'a♥b.example' holds a character that domain names cannot have"),
+        ('[relay]\ndomain = "you@x.example"', "is a mail address; the domain is what follows the @"),
         ('[relay]\ndomain = "192.0.2.1"', "looks like an IP address"),
         ('[relay]\ndomain = "-x.example"', "the part '-x'"),
         ('[relay]\ndomain = "x.example\\nfoo = bar"', "control or invisible character"),
@@ -67,7 +70,7 @@ def test_answers_written_out_are_read_back_the_same() -> None:
         ("[ssh]\nport = 70000", "ssh.port: 70000 is not a port"),
         ("[ssh]\nport = 465", "port 465 is needed by the mail relay"),
         ('[ssh]\npermit_root_login = "maybe"', "'maybe' is not one of"),
-        ('[firewall]\nblock = ["203.0.113.66/24"]', "firewall.block: '203.0.113.66/24' is not an address range"),
+        ('[firewall]\nblock = ["203.0.113.66/24"]', "write 203.0.113.0/24 for the range, or 203.0.113.66 alone"),
         ('[firewall]\nblock = ["0.0.0.0/0"]', "the whole Internet"),
         ('[firewall]\nblock = "203.0.113.66"', "is not a list"),
         ('[[users]]\nname = "Root"', "is not a login name"),
@@ -150,3 +153,17 @@ def test_one_answer_is_judged_as_it_is_typed() -> None:
         validate("ssh.port", "x")
     with pytest.raises(AnswersError, match="no such answer"):
         validate("ssh.colour", "x")
+
+
+@pytest.mark.parametrize(
+    ("text", "key"),
+    [
+        ("home.address: it is missing", "home.address"),
+        ("users[2].name: it is missing", "users"),
+        ("home: it is missing", "home"),
+        ("/root/password: there is no such file", ""),
+        ("something else went wrong", ""),
+    ],
+)
+def test_an_error_tells_which_answer_it_is_about(text: str, key: str) -> None:
+    assert AnswersError(text).key == key

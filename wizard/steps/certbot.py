@@ -31,7 +31,7 @@ def plan(context: Context) -> Sequence[Operation]:
     if not answers.agree_tos:
         raise AnswersError(
             "certbot.agree_tos: without agreeing to the certificate authority's terms there is no certificate; "
-            f"read them at {answers.server}, then answer true"
+            f"read them at {answers.server}, then answer yes (true in an answers file)"
         )
     return (
         InstallPackages(platform, platform.packages["certbot"]),
