@@ -10,7 +10,7 @@ import dns.exception
 import dns.message
 
 from wizard.answers import AnswersError, load
-from wizard.checks import authentication_results, dkim_record, dmarc_record, mail_auth
+from wizard.checks import authentication_results, dkim_record, dmarc_record, mail_auth, pasted_headers
 from wizard.lookup import time_left
 from wizard.printable import invisible
 from wizard.resolver import LONGEST_TEXT, MOST_RECORDS, judged
@@ -25,10 +25,13 @@ class Target:
 
 
 def headers(data: bytes) -> None:
-    told = authentication_results.explain(data.decode(errors="replace"))
+    text = data.decode(errors="replace")
+    told = authentication_results.explain(text)
     receivers = {result.judge for result in told if not result.doubt}
     assert len(receivers) <= 1, f"two are believed: {receivers}"
     assert all(shown(result.judge) and shown(result.domain) for result in told)
+    remarks = pasted_headers.explain(text, ("b.example",), ("mx.example", "192.0.2.10"))
+    assert all(remark.said.isascii() and shown(remark.said) for remark in remarks)
 
 
 def message(data: bytes) -> None:
@@ -81,6 +84,14 @@ PASTED = b"""Received: by mx.example; now
 Authentication-Results: mx.example (said "so"); spf=pass reason="x; dkim=pass" smtp.mailfrom=a@b.example;
 \tdkim=fail (bad \\) key) header.d=b.example; dmarc=none
 ARC-Authentication-Results: i=1; mx.example/1; dkim=pass header.i=@c.example
+DKIM-Signature: v=1; a=rsa-sha256; d=b.example; s=x; l=1; b=abc
+From: "you" <you@b.example>
+Return-Path: <you@b.example>
+Received-SPF: pass (mx.example: so it is) client-ip=192.0.2.10;
+Received: from mx.example (mx.example [192.0.2.10]) by b.example with ESMTPSA (version=TLS1_3)
+X-Forefront-Antispam-Report: SCL:5;CAT:SPM; dest:J
+X-Spam-Status: No, score=-0.1 required=5.0
+X-Spamd-Result: default: False [1.20 / 15.00]
 
 > Authentication-Results: mx.example; spf=fail
 """

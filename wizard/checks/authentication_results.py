@@ -14,8 +14,9 @@ from wizard.printable import printable
 
 # A pasted message may be large; what stands in a header is not.
 LONGEST = 65536
-FIELD = re.compile(r"(?i)^[ >|]*((?:ARC-|X-[a-z-]*)?Authentication-Results(?:-Original)?):")
-HEADER = re.compile(r"^[ >|]*([!-9;-~]+):")
+RESULTS = re.compile(r"(?:arc-|x-[a-z-]*)?authentication-results(?:-original)?")
+# Marks of quoting may stand before it; were they part of the name as well, a line of them would take minutes.
+HEADER = re.compile(r"^[ >|]*([!-9;-=?-{}~]+):")
 RESULT = re.compile(r"(?i)^\s*([a-z][a-z0-9-]*)\s*(?:/\s*\d+\s*)?=\s*([a-z]+)\s*(.*)$", re.DOTALL)
 # The look behind keeps the search from starting anew inside of each word: a word of 64 KiB would take minutes.
 PROPERTY = re.compile(r"(?i)(?<![a-z0-9-])([a-z][a-z0-9-]*\.[a-z][a-z0-9_-]*)\s*=\s*([^\s]+)")
@@ -57,6 +58,10 @@ MEANINGS = {
     ("iprev", "pass"): "the reverse name of the sending address leads back to it",
     ("iprev", "fail"): "the reverse name of the sending address is missing or leads elsewhere: see the step ptr",
     ("auth", "pass"): "the sender had logged in",
+    ("compauth", "pass"): "Microsoft's sum of all of these: it believes who the sender is",
+    ("compauth", "softpass"): "Microsoft's sum of all of these: it rather believes who the sender is",
+    ("compauth", "fail"): "Microsoft's sum of all of these: it does not believe who the sender is",
+    ("compauth", "none"): "Microsoft did not sum up",
 }
 
 
@@ -121,25 +126,28 @@ def _doubt(result: Result, field: Field, receiver: Field | None, told: list[Resu
 
 
 def fields(text: str) -> tuple[Field, ...]:
-    """The Authentication-Results fields, their continuation lines joined (RFC 5322, section 2.2.3)."""
-    found: list[Field] = []
-    inside, begun, hops = False, False, 0
+    """The Authentication-Results fields of a pasted header."""
+    return tuple(field for field in unfold(text) if RESULTS.fullmatch(field.name))
+
+
+def unfold(text: str) -> tuple[Field, ...]:
+    """All fields of a pasted header, their continuation lines joined (RFC 5322, section 2.2.3)."""
+    found: list[tuple[str, list[str], int]] = []
+    inside, hops = False, 0
     for line in text[:LONGEST].split("\n"):
         # A line that begins with a blank goes on with the field above it, whatever it looks like.
-        folded = begun and line[:1].isspace()
-        match, header = (None, None) if folded else (FIELD.match(line), HEADER.match(line))
-        if match:
-            found.append(Field(match[1].lower(), line[match.end() :].strip(), hops))
-        elif inside and line[:1].isspace() and line.strip():
-            found[-1] = replace(found[-1], body=f"{found[-1].body} {line.strip()}")
-        elif begun and not line.strip(" >|\r\t"):
+        folded = bool(found) and line[:1].isspace()
+        header = None if folded else HEADER.match(line)
+        if header:
+            found.append((header[1].lower(), [line[header.end() :].strip()], hops))
+            hops += found[-1][0] == "received"
+        elif inside and folded and line.strip():
+            found[-1][1].append(line.strip())
+        elif found and not line.strip(" >|\r\t"):
             # Below the blank line stands what the sender wrote.
             break
-        elif header:
-            hops += header[1].lower() == "received"
-        begun = begun or bool(header)
-        inside = bool(match) or (inside and line[:1].isspace() and bool(line.strip()))
-    return tuple(found)
+        inside = bool(header) or (inside and folded)
+    return tuple(Field(name, " ".join(parts), above) for name, parts, above in found)
 
 
 def parse(body: str) -> tuple[Result, ...]:
