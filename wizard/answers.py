@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from dataclasses import Field, dataclass, field, fields, replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -23,6 +24,12 @@ class AnswersError(Exception):
 
     def __init__(self, text: str) -> None:
         super().__init__(printable(text, 1000))
+
+    @property
+    def key(self) -> str:
+        """The dotted key that the text begins with, "users" for any of theirs; '' when it begins with none."""
+        found = re.match(r"(users)\[|([a-z]+(?:\.[a-z0-9_]+)?): ", str(self))
+        return (found[1] or found[2]) if found else ""
 
 
 def value(parse: Callable[[object], T], default: T) -> T:
@@ -229,6 +236,12 @@ class Answers:
     def mail_users(self) -> tuple[User, ...]:
         """The users that send mail."""
         return tuple(user for user in self.users if user.role == "mail")
+
+    @property
+    def senders(self) -> tuple[str, ...]:
+        """The logins whose mail the relay takes: those of the mail users, and home's."""
+        home = (self.home.login,) if self.home else ()
+        return (*(user.name for user in self.mail_users), *home)
 
     @property
     def admins(self) -> tuple[User, ...]:

@@ -288,6 +288,12 @@ def refusal(guard: Guard | None, session: SshSession | None, context: Context) -
 
 def login_command(context: Context, session: SshSession | None, port: int) -> str:
     """The line to type into a second terminal: "ssh -p 2222 boss@192.0.2.10"."""
+    user, place = login_of(context, session)
+    return f"ssh -p {port} {shlex.quote(user)}@{place}"
+
+
+def login_of(context: Context, session: SshSession | None) -> tuple[str, str]:
+    """Who can log in, and the address where: the operator's own ones, when they still serve."""
     from wizard.operations.ssh import ways_in
 
     came = session.user if session else ""
@@ -296,7 +302,7 @@ def login_command(context: Context, session: SshSession | None, port: int) -> st
     # Behind NAT the machine itself knows only an address that nobody outside can reach.
     server = session.server if session else ""
     place = server if server and (is_public(server) or not is_public(context.ipv4)) else context.ipv4
-    return f"ssh -p {port} {shlex.quote(user or 'root')}@{place}"
+    return user or "root", place
 
 
 # The way back

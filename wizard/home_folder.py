@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,9 +12,19 @@ from wizard.render import render
 
 if TYPE_CHECKING:
     from wizard.fact import Context
+    from wizard.host import Host, SshSession
 
 EXECUTABLE = 0o755
 READABLE = 0o644
+NAME = "relay-wizard-home"
+
+
+@dataclass(frozen=True)
+class Fetch:
+    """Where the folder lies, and the line with which it is fetched from there."""
+
+    folder: str
+    command: str
 
 
 def write(context: Context, directory: str | Path) -> tuple[Path, ...]:
@@ -38,6 +49,53 @@ def write(context: Context, directory: str | Path) -> tuple[Path, ...]:
         path.chmod(EXECUTABLE if name.endswith(".sh") else READABLE)
         written.append(path)
     return tuple(written)
+
+
+@dataclass(frozen=True)
+class Taker:
+    """Who can log in by SSH, be it root or not, and fetch what is saved for them: in their home, as theirs."""
+
+    user: str
+    group: str
+    home: str
+    place: str
+
+
+def taker(context: Context, hand: Host, session: SshSession | None) -> Taker:
+    """Whoever that is on this machine, and the address where they come in; arguments as of `hand_out`."""
+    from wizard.guard import login_of
+    from wizard.operations.users import home_of, primary_group
+
+    user, place = login_of(context, session)
+    return Taker(user, primary_group(hand, user), home_of(hand, user), place)
+
+
+def hand_out(context: Context, hand: Host, session: SshSession | None) -> Fetch:
+    """Write the folder where it can be fetched.
+
+    Args:
+        context: answers and facts.
+        hand: the machine, to be changed.
+        session: the operator's SSH session.
+
+    Raises:
+        AnswersError: as `write` does.
+        HostError: when the folder cannot be written.
+    """
+    from wizard.operations.ssh import listening_ports, ports_in_use
+
+    contents = files(context)
+    to = taker(context, hand, session)
+    folder = f"{to.home}/{NAME}"
+    hand.make_directory(folder, mode=0o700, owner=to.user, group=to.group)
+    for name, content in contents.items():
+        mode = EXECUTABLE if name.endswith(".sh") else READABLE
+        hand.write(f"{folder}/{name}", content, mode=mode, owner=to.user, group=to.group)
+    # Where sshd answers now: the port of the answers is its own only when the step ssh has been applied.
+    ports = listening_ports(hand) or ports_in_use(hand)
+    port = context.answers.ssh.port if context.answers.ssh.port in ports else ports[0]
+    where = f"[{to.place}]" if ":" in to.place else to.place
+    return Fetch(folder, f"scp -P {port} -r {shlex.quote(to.user)}@{where}:{NAME} .")
 
 
 def files(context: Context) -> dict[str, bytes]:

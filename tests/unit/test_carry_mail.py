@@ -217,8 +217,21 @@ def test_check_ids_are_unique_and_belong_to_their_step() -> None:
 
 def test_settings_name_every_address() -> None:
     text = clients.settings(context(FakeHost()))
-    assert "you@brightmail.example or you@hearth.example" in text
-    assert clients.settings(context(FakeHost(), {"users": []})).startswith("There are no mail users")
+    assert "you@brightmail.example\n                  or you@hearth.example" in text
+    for program in (
+        "Thunderbird (computer)",
+        "K-9 Mail (Android)",
+        "Gmail (Android)",
+        "Mail (iPhone",
+        "classic",
+        "new",
+    ):
+        assert program in text
+    # At 80 columns nothing of it is folded.
+    assert max(map(len, text.splitlines())) <= 77
+    alone = clients.settings(context(FakeHost(), {"users": [], "home": None}))
+    assert "There are no mail users" in alone
+    assert "at home" not in alone
 
 
 # Spoken by SMTP, port 25

@@ -189,18 +189,21 @@ def port_25_out(context: Context, version: int, host: Host) -> Finding:
         return skipped(asked, "none of them has an IPv6 address", want)
     if kinds <= {"no address", "no name service"}:
         return failed(asked, got, want, "Mend the name service first: cat /etc/resolv.conf, then getent hosts NAME.")
-    return failed(asked, got, want, ticket(context, version))
+    return failed(
+        asked, got, want,
+        "The provider blocks outgoing mail. Look for a switch in its panel, else open a ticket with this text: "
+        f'"{ticket(context, version)}" Then: relay-wizard verify preflight',
+    )  # fmt: skip
 
 
 def ticket(context: Context, version: int = 4) -> str:
-    """What to write to the provider when outgoing port 25 is closed."""
+    """What to write to the provider when outgoing port 25 is closed: this and nothing else."""
     address = context.ipv4 if version == 4 else context.answers.relay.ipv6
     host_name = context.hostname or "this server"
     return (
-        "The provider blocks outgoing mail. Look for a switch in its panel, else open a ticket with this text: "
-        f'"Please open outbound TCP port 25 for {address or "my server"} ({host_name}). It is the mail server of '
+        f"Please open outbound TCP port 25 for {address or 'my server'} ({host_name}). It is the mail server of "
         f"{context.domain or 'my domain'}: it sends person-to-person mail only, with SPF, DKIM, DMARC and reverse DNS "
-        'in place, and it relays for nobody without a login." Then: relay-wizard verify preflight'
+        "in place, and it relays for nobody without a login."
     )
 
 

@@ -11,30 +11,19 @@ from wizard.step import CARRY, Step
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from wizard.answers import User
     from wizard.fact import Context
     from wizard.host import Host
 
 
 def settings(context: Context) -> str:
-    """The settings for every mail user, as text to copy."""
-    users = context.answers.mail_users
-    return (
-        "\n".join(_of(context, user) for user in users)
-        or "There are no mail users yet: name them in the step “Users”.\n"
-    )
+    """What every mail user types into the usual programs, each with its own menus and words, as text to copy."""
+    from wizard.render import render
 
-
-def _of(context: Context, user: User) -> str:
-    return f"""Settings of {user.name} for sending (SMTP) in Thunderbird, Outlook, iOS, Android and others
-  Server (host name)   {context.hostname}
-  Port                 465
-  Security             SSL/TLS (not STARTTLS)
-  Authentication       normal password
-  User name            {user.name}
-  Password             the one of the account {user.name}
-  Sender address       {" or ".join(f"{user.name}@{domain}" for domain in context.answers.mail_domains)}
-"""
+    answers = context.answers
+    return render(
+        "clients/settings.txt.j2", relay=context.hostname, users=[user.name for user in answers.mail_users],
+        domains=answers.mail_domains, home=answers.home,
+    )  # fmt: skip
 
 
 def checks(context: Context) -> Sequence[Check]:
@@ -78,12 +67,13 @@ def trusted(context: Context, host: Host) -> Finding:
 
 def somebody(context: Context, _host: Host) -> Finding:
     """At least one user, or home, can send."""
-    names = [user.name for user in context.answers.mail_users]
-    names += [context.answers.home.login] if context.answers.home else []
+    names = context.answers.senders
     asked, want = "the answers", "a user with the role mail, or a home server"
     if names:
         return passed(asked, ", ".join(names), want)
-    return failed(asked, "neither", want, 'Add a user with the role "mail" to the answers.')
+    return failed(
+        asked, "neither", want, 'Add a user with the role "mail" (step Users), or answer the step The way home.'
+    )
 
 
 STEP = Step(
