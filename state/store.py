@@ -330,6 +330,10 @@ class Store:
             for number, run, of, operation, at, state, record in rows
         ]
 
+    def changed_at(self) -> dict[str, str]:
+        """When each step last changed something on the machine."""
+        return dict(self._connection.execute("SELECT step, MAX(at) FROM changes GROUP BY step").fetchall())
+
     def unfinished(self) -> dict[str, str]:
         """What was begun and never ended, or made and not told to the services: the newest change of each step."""
         rows = self._connection.execute(

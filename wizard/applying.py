@@ -92,7 +92,9 @@ class Applying:
         began = now = self.host.monotonic()
         until = began + self.wait
         while self.outcome.waiting and now < until:
-            self.emit({"event": "run.waiting", "seconds_left": round(until - now), "missing": len(self.missing)})
+            missing = sorted(self.missing)
+            left = round(until - now)
+            self.emit({"event": "run.waiting", "seconds_left": left, "missing": len(missing), "checks": missing})
             self.rest(min(max(POLL_FIRST, (now - began) / 10), POLL_MOST, until - now))
             self.engine.read_answers()
             self._pass()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from wizard.answers import Answers, AnswersError
@@ -16,25 +16,56 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class StepState:
-    """A line of the checklist. `status` is one of the words of the command-line contract."""
+    """A line of the checklist.
+
+    Attributes:
+        status: one of the words of the command-line contract.
+        blocked_by: ids of the steps that have to be verified first.
+        last_verified: when its checks last passed.
+        note: why it stands so, where the status alone does not say it.
+        stale: ids of steps that it builds on and that have changed since it was verified.
+    """
 
     step: Step
     status: str
     blocked_by: tuple[str, ...]
     last_verified: str | None
     note: str = ""
+    stale: tuple[str, ...] = ()
+
+    @property
+    def done(self) -> bool:
+        """Whether nothing is to be done: what was seen of it still holds, or it is not needed."""
+        return self.status == "skipped" or (self.status == "verified" and not self.stale)
 
 
 def states(steps: Sequence[Step], store: Store, answers: Answers) -> list[StepState]:
     """Every step, in order, from what the store has seen; the machine is not asked."""
-    seen = store.observations()
-    running = _running_step(store)
+    seen, run = store.observations(), store.last_run()
+    # They tell of a run that goes on, and of a failure; without either they need not be read.
+    told = run is not None and (run.status == "running" or any(one.status == "failed" for one in seen.values()))
+    events = [event for _, event in store.events(run.id)] if run and told else []
+    running = _running_step(events) if run and run.status == "running" and store.lives(run.id) else ""
     found = [
         _state(step, seen, running, answers, step.skip(answers) if _answered(step, answers) else "") for step in steps
     ]
+    changed, titles = store.changed_at(), {step.id: step.title for step in steps}
+    found = [_not_made(_stale(state, seen, changed, titles), seen.get(state.step.id), events) for state in found]
     begun = {} if running else store.unfinished()
     guard = store.last_guard()
     return [_interrupted(_taken_back(state, seen.get(state.step.id), guard), begun) for state in found]
+
+
+def _not_made(state: StepState, seen: Observation | None, events: Sequence[Mapping[str, Any]]) -> StepState:
+    """A step that the last run could not change, and whose checks nobody has asked since, says so."""
+    if state.status != "failed" or seen is None:
+        return state
+    failures = (event for event in events if event["event"] == "step.failed")
+    # Of a damaged record a word may be missing.
+    told = [event.get("at", "") for event in failures if event.get("step") == state.step.id]
+    if not told or seen.at > told[-1]:
+        return state
+    return replace(state, note="a change was not made; Run says why, and what to do")
 
 
 def _interrupted(state: StepState, begun: Mapping[str, str]) -> StepState:
@@ -51,15 +82,11 @@ def _taken_back(state: StepState, seen: Observation | None, guard: Guard | None)
         return state
     if state.status == "running" or (seen and guard.ended and seen.at > guard.ended):
         return state
-    note = f"taken back at {guard.ended}: no new login was seen in time"
+    note = "taken back: no new login was seen in time. Apply begins again"
     return StepState(state.step, "failed", (), state.last_verified, note)
 
 
-def _running_step(store: Store) -> str:
-    run = store.last_run()
-    if run is None or run.status != "running" or not store.lives(run.id):
-        return ""
-    events = [event for _, event in store.events(run.id)]
+def _running_step(events: Sequence[Mapping[str, Any]]) -> str:
     started = [event["step"] for event in events if event["event"] == "step.started"]
     return started[-1] if started and not is_waiting(events) else ""
 
@@ -109,16 +136,33 @@ def _state(step: Step, seen: Mapping[str, Observation], running: str, answers: A
     if mine.planned and mine.status in {"verified", "applied"}:
         changes = "1 change" if mine.planned == 1 else f"{mine.planned} changes"
         return StepState(step, "drifted", (), verified, f"{changes} planned")
-    note = ""
-    changed = [needed for needed in step.requires if _later(seen.get(needed), verified)]
-    if mine.status == "verified" and changed:
-        note = f"stale: {', '.join(changed)} was verified again since"
-    return StepState(step, mine.status, (), verified, note)
+    return StepState(step, mine.status, (), verified)
+
+
+def _stale(
+    state: StepState, seen: Mapping[str, Observation], changed: Mapping[str, str], titles: Mapping[str, str]
+) -> StepState:
+    """A verified step whose ground has moved since says so."""
+    since = state.last_verified
+    if state.status != "verified" or since is None:
+        return state
+    moved = tuple(needed for needed in state.step.requires if _moved(needed, seen.get(needed), changed, since))
+    if not moved:
+        return state
+    missing = tuple(needed for needed in moved if not _stood(seen.get(needed)))
+    named = ", ".join(titles.get(needed, needed) for needed in missing or moved)
+    note = f"what it builds on has changed since ({named}); verify asks again"
+    if missing:
+        note = f"what it builds on does not stand any more; do that first: {named}"
+    return replace(state, note=note, stale=moved)
+
+
+def _moved(needed: str, under: Observation | None, changed: Mapping[str, str], since: str) -> bool:
+    """Whether a step was changed, taken back or found wanting since; what was never looked at has not changed."""
+    if under is None:
+        return needed in changed
+    return changed.get(needed, "") > since or (not _stood(under) and under.at > since)
 
 
 def _stood(seen: Observation | None) -> bool:
     return seen is not None and seen.status in {"verified", "skipped"}
-
-
-def _later(seen: Observation | None, moment: str | None) -> bool:
-    return bool(seen and moment and seen.status != "verified" and seen.at > moment)

@@ -142,7 +142,7 @@ def _parser() -> argparse.ArgumentParser:
     keep.add_argument("operation", nargs="?", metavar="OPERATION", help="its id, as plan --json names it")
     keep.add_argument("--forget", action="store_true", help="no longer")
     add("attach", _attach, "follow the run that is going on, or the last one")
-    add("stop", _stop, "end the run that only waits for DNS; one that changes something is never stopped")
+    add("stop", _stop, "end the run that only waits; one that changes something is never stopped")
     add("answers", _answers, "the saved answers, without secrets")
     home = add("home", _home, "write the folder for the server at home")
     home.add_argument("directory", metavar="DIR")
@@ -413,7 +413,7 @@ def _stop(arguments: argparse.Namespace) -> int:
 
 def _tell_stopped(run: int | None) -> None:
     if run is not None:
-        print(f"Run {run}, which only waited for DNS, has ended. What it had done stays.", file=sys.stderr)
+        print(f"Run {run}, which only waited, has ended. What it had done stays.", file=sys.stderr)
 
 
 def _attach(arguments: argparse.Namespace) -> int:

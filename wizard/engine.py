@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from wizard.answers import Answers, parse
+from wizard.answers import Answers, AnswersError, parse
 from wizard.applying import Applying, Outcome
 from wizard.checking import run_checks
 from wizard.checklist import StepState, require_answers, states
@@ -13,6 +13,7 @@ from wizard.fact import Context, Facts
 from wizard.host import HostError
 from wizard.operation import Operation, OperationFailed
 from wizard.snapshot import note_what_stayed
+from wizard.step import no_operations
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -199,17 +200,26 @@ class Engine:
         order = {check.id: number for number, (_, check) in enumerate(pairs)}
         results.sort(key=lambda result: order[result.check.id])
         for step in applying:
-            self._remember(step, [result for result in results if result.step == step.id])
+            self._remember(step, [result for result in results if result.step == step.id], context)
         return results
 
-    def _remember(self, step: Step, results: Sequence[CheckResult], *, planned: int | None = None) -> None:
+    def _remember(self, step: Step, results: Sequence[CheckResult], context: Context) -> None:
         seen = self.store.observations().get(step.id)
-        if planned is None:
-            planned = seen.planned if seen else 0
-        well = not any(result.failed for result in results)
-        if not well and seen is None:
-            return  # never applied: it is not "failed", it is still to be done
-        self.store.observe(step.id, "verified" if well else "failed", self.now(), planned)
+        wrong = [result for result in results if result.failed]
+        unapplied = step.plan is not no_operations and (seen is None or seen.status == "skipped")
+        if unapplied and (wrong or self._would_change(step, context)):
+            return  # neither failed nor verified: it is still to be done
+        status = "failed" if wrong else "verified"
+        if wrong and all(result.check.outside for result in wrong) and (seen is None or seen.status == "applied"):
+            status = "applied"  # what is here is as it should be; the world has still to follow
+        self.store.observe(step.id, status, self.now(), seen.planned if seen else 0)
+
+    def _would_change(self, step: Step, context: Context) -> bool:
+        """Whether applying a step would change something, as far as that can be told."""
+        try:
+            return bool(self._plan_step(step, context).changes)
+        except (AnswersError, HostError, OperationFailed):
+            return False
 
     def states(self) -> list[StepState]:
         """The checklist as it was last seen, without asking the machine anything."""

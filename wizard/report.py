@@ -21,6 +21,12 @@ GLYPHS = {
     "pass": "[ok]", "warn": "[ !]", "fail": "[!!]", "skip": "[--]",
 }  # fmt: skip
 
+# What is waited for, by the step whose checks ask for it.
+AWAITED = {
+    "preflight": "port 25", "dns": "DNS", "ptr": "PTR", "home": "the server at home",
+    "mail_test": "the server at home",
+}  # fmt: skip
+
 
 def checklist(states: Sequence[StepState]) -> Iterator[str]:
     """The checklist, a line each, under its headings."""
@@ -29,7 +35,9 @@ def checklist(states: Sequence[StepState]) -> Iterator[str]:
         if state.step.group != group:
             group = state.step.group
             yield f"{group}"
-        note = state.note or (f"waits for {', '.join(state.blocked_by)}" if state.blocked_by else "")
+        note = f"{'stale: ' * bool(state.stale)}{state.note}" or (
+            f"waits for {', '.join(state.blocked_by)}" if state.blocked_by else ""
+        )
         if state.status == "verified" and state.last_verified and not note:
             note = f"verified {state.last_verified}"
         yield f"  {GLYPHS[state.status]} {state.step.id:<14} {state.step.title:<28} {state.status:<9} {note}".rstrip()
@@ -119,6 +127,12 @@ def verdict(results: Iterable[CheckResult]) -> Status:
     return Status.WARN if any(row.finding.status in wanting for row in rows) else Status.PASS
 
 
+def awaited(checks: Iterable[str]) -> tuple[str, ...]:
+    """What a run waits for, told by the ids of the checks that only the outside world can mend, or of their steps."""
+    steps = {check.partition(".")[0] for check in checks}
+    return tuple(dict.fromkeys(word for step, word in AWAITED.items() if step in steps)) or ("something outside",)
+
+
 def event_lines(event: dict[str, Any]) -> Iterator[str]:  # noqa: C901, PLR0912 - one case a kind of event
     """An event of a run, as the one who follows it reads it."""
     match event["event"]:
@@ -144,8 +158,9 @@ def event_lines(event: dict[str, Any]) -> Iterator[str]:  # noqa: C901, PLR0912 
         case "run.waiting":
             from wizard.lookup import duration
 
-            number = "1 record is" if event["missing"] == 1 else f"{event['missing']} records are"
-            yield f"  {number} not live yet. It looks again by itself, for {duration(event['seconds_left'])} at most."
+            what = " and ".join(awaited(event.get("checks", ())))
+            yield f"  Waits for {what}: {event['missing']} to come."
+            yield f"  It looks again by itself, for {duration(event['seconds_left'])} at most."
         case "guard.waiting":
             yield from guard_lines(event)
         case "guard.proved":

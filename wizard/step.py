@@ -32,6 +32,11 @@ class Field:
     detect: Callable[[Context], str] | None = None
 
 
+def no_operations(_context: Context) -> Sequence[Operation]:
+    """The plan of a step that only asks."""
+    return ()
+
+
 @dataclass(frozen=True)
 class Step:
     """One entry of the checklist; screens, command line, reports and tests are derived from it.
@@ -59,7 +64,7 @@ class Step:
     group: str
     why: str
     checks: Callable[[Context], Sequence[Check]]
-    plan: Callable[[Context], Sequence[Operation]] = lambda _context: ()
+    plan: Callable[[Context], Sequence[Operation]] = no_operations
     better: str = ""
     fields: tuple[Field, ...] = ()
     requires: tuple[str, ...] = ()

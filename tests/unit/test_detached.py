@@ -160,7 +160,7 @@ def test_what_was_verified_meanwhile_wakes_it(tmp_path: Path) -> None:
 def test_the_command_line_ends_it(waiting: Waiting, capsys: pytest.CaptureFixture[str]) -> None:
     stop = ["stop", "--state", str(waiting.folder)]
     assert cli.main(stop) == 0
-    assert f"Run {waiting.run}, which only waited for DNS, has ended" in capsys.readouterr().err
+    assert f"Run {waiting.run}, which only waited, has ended" in capsys.readouterr().err
     assert cli.main(stop) == 0
     assert "no run that waits" in capsys.readouterr().err
     with waiting.store.lock():

@@ -121,7 +121,8 @@ def test_a_long_wait_asks_less_and_less_and_tells_what_is_new_alone(tmp_path: Pa
     kinds = [event["event"] for event in world.events]
     assert kinds.count("check.finished") == 1
     assert 250 < kinds.count("run.waiting") < 400
-    assert {event["missing"] for event in world.events if event["event"] == "run.waiting"} == {1}
+    waits = [event for event in world.events if event["event"] == "run.waiting"]
+    assert {(event["missing"], *event["checks"]) for event in waits} == {(1, "dns.there")}
 
 
 def test_wait_ends_in_time(tmp_path: Path) -> None:
@@ -278,6 +279,20 @@ def test_a_step_outside_the_run_that_is_needed_is_asked_now(tmp_path: Path) -> N
     assert world.apply("b").steps["b"] == "verified"
 
 
+def test_a_step_that_was_never_applied_is_verified_only_when_nothing_would_change(tmp_path: Path) -> None:
+    def agree(_context: Context) -> list[Check]:
+        return [Check("lax.fine", "always fine", lambda _: passed("it", "fine", "fine"))]
+
+    lax = Step(id="lax", title="lax", group="g", why="", plan=step("lax", content="1").plan, checks=agree)
+    world = World(tmp_path, (lax,))
+    engine = world.engine
+    engine.verify([lax])
+    assert [state.status for state in engine.states()] == ["ready"]
+    world.host.put("/etc/lax", "1")
+    engine.verify([lax])
+    assert [state.status for state in engine.states()] == ["verified"]
+
+
 def test_a_missing_answer_is_named(tmp_path: Path) -> None:
     world = World(tmp_path, (step("a", content="A"),))
     world.engine.answers = Answers()
@@ -330,6 +345,15 @@ def test_a_step_in_whose_midst_a_run_was_killed_says_so(tmp_path: Path) -> None:
     world.host.put("/etc/alive", "yes")
     assert world.apply().status == "ok"
     assert world.status("a") == "verified"
+
+
+def test_a_broken_letter_in_the_record_of_the_last_run_hides_no_checklist(tmp_path: Path) -> None:
+    world = World(tmp_path, (step("a", content="A"),))
+    run = world.store.add_run({"kind": "apply", "steps": ["a"], "wait": 0}, world.engine.now())
+    world.store.observe("a", "failed", world.engine.now(), 1)
+    world.store.add_event(run, {"event": "step.failed", "step": "a", "at": world.engine.now()})
+    world.store.add_event(run, {"event": "step.failed", "stap": "a", "at": world.engine.now()})
+    assert [state.note for state in world.engine.states()] == ["a change was not made; Run says why, and what to do"]
 
 
 def test_a_check_that_does_not_come_back_is_heard_of_too(tmp_path: Path) -> None:
