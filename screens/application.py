@@ -10,6 +10,7 @@ import sys
 import threading
 import traceback
 from collections import deque
+from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from rich.segment import Segment
@@ -20,11 +21,12 @@ from textual.filter import LineFilter, Monochrome, NoColor
 
 from screens.base import WizardScreen
 from screens.desk import Checklist, Desk, Place
-from screens.dialogs import Confirm
+from screens.dialogs import Confirm, Dialog
 from screens.main_screen import MainScreen
 from screens.parts import Progress, RunPart
-from screens.verbs import VERBS
-from screens.words import ascii_of
+from screens.terminal import looks_for
+from screens.verbs import VERBS, key_of
+from screens.words import ascii_of, counted, duration, finished, listed
 from state.store import Locked
 from wizard.answers import Answers, AnswersError
 from wizard.check import Status
@@ -32,9 +34,11 @@ from wizard.check import Status
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
+    from textual import events
     from textual.color import Color
     from textual.screen import Screen
 
+    from screens.parts import LoginAsked
     from state.store import Run
     from wizard.check import CheckResult
     from wizard.rollback import Decision
@@ -42,6 +46,10 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 INTERRUPTED, BROKEN = 130, 70
+# How many steps a verdict on all of them names: it is one line.
+NAMED_STEPS = 2
+FIRST_KEYS = "Enter opens a step and its questions; n goes on to the next one. A does all that is left."
+NO_COUNTDOWN = "Nothing is counted down."
 # Seconds between two looks at what a run has said: four a second is as much as a slow line should carry.
 DRAIN = 0.25
 # The ways of drawing, in the order of the key: Textual's theme, and the words for the message line.
@@ -70,14 +78,14 @@ class RelayWizard(App[int]):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("ctrl+q", "leave", show=False, priority=True),
         Binding("ctrl+c", "leave", show=False),
-        Binding("ctrl+z", "pass", show=False, priority=True),
+        Binding("ctrl+z", "pass", show=False),
     ]
 
     def __init__(self, desk: Desk, looks: str = "dark") -> None:
         super().__init__()
         self.desk = desk
         self.place = desk.place()
-        self.looks = self.place.looks if self.place.looks in LOOKS and looks != "plain" else looks
+        self.looks = looks_for(looks, self.place.looks)
         self._ascii = PlainAscii(enabled=self.looks == "plain")
         self._filters.append(self._ascii)
         # Before anything is drawn: a change of theme afterwards costs a tenth of the start.
@@ -96,6 +104,8 @@ class RelayWizard(App[int]):
         self._tell = False
         self._tailed = -1
         self.may_confirm = False
+        # Whether a run has been asked for that cannot be watched yet.
+        self.starting = False
 
     # Coming and going
 
@@ -132,7 +142,7 @@ class RelayWizard(App[int]):
             self.follow(checklist.run)
         if checklist.waits:
             await self.main.open(following.step.id if (following := checklist.next) else self.desk.steps[0].id, "Run")
-            self.main.say("Your run waits for DNS and goes on by itself. r shows the records to publish.")
+            self.main.say("Your run waits, and goes on by itself: above is for what.")
             return
         if checklist.going_on:
             running = next((state for state in checklist.states if state.status == "running"), None)
@@ -146,18 +156,21 @@ class RelayWizard(App[int]):
         await self.main.open(wanted)
         if newcomer:
             self.show_welcome()
+            self.main.say(FIRST_KEYS)
             return
         if checklist.run is not None:
             self._tell_of_last(checklist.run)
+        self.look_for_drift()
+
+    def look_for_drift(self) -> None:
+        """See what would change now in what was verified: somebody may have edited it, or answered otherwise."""
         self.background(self.desk.look_for_drift, lambda _: self.refresh_checklist(), lambda _: None)
 
     def _tell_of_last(self, run: Run) -> None:
         """Say how the last run ended, when that asks for something."""
         match run.status:
             case "waiting":
-                self.main.say(
-                    f"Run {run.id} has done what it could; DNS has to follow: r shows the records to publish."
-                )
+                self.main.say(f"Run {run.id} has done what it could; something outside has to follow: 3 shows what.")
             case "failed" | "interrupted":
                 self.main.say(f"The last run, number {run.id}, ended: {run.status}. 3 shows it.", "bad")
             case _:
@@ -168,30 +181,73 @@ class RelayWizard(App[int]):
         if not self.run_goes_on:
             self.exit(return_code=0)
             return
+        if self.asks_for_login and self.progress.login:
+            self._leave_the_countdown(self.progress.login)
+            return
         lines = [
-            f"Run {self.progress.number} goes on without this window{', as soon as DNS is live' * self.waits}.",
+            f"Run {self.progress.number} goes on without this window.",
             "Start relay-wizard again to come back to it.",
         ]
-        self.push_screen(Confirm("Leave while the work goes on?", lines, "Leave", "Stay"), self._left)
+        if self.waits:
+            lines[:1] = [
+                f"Run {self.progress.number} waits for {self.progress.awaits},",
+                "and then goes on without this window.",
+            ]
+        self._ask_to_leave("Leave while the work goes on?", lines)
 
-    def _left(self, yes: bool | None) -> None:  # noqa: FBT001 - a dialog's result
-        if yes:
-            self.farewell = "The work goes on. Come back with: relay-wizard   or follow it with: relay-wizard attach"
-            self.exit(return_code=0)
+    def _leave_the_countdown(self, login: LoginAsked) -> None:
+        """Leaving is the way into a lost change here, for who takes it for the end: it has to be said."""
+        lines = [
+            f"Leaving does not stop the countdown: {login.left(self.desk.look.monotonic())} is left.",
+            "Without a new login by then, all is put back as it was.",
+            "In another terminal, type:",
+            "",
+            f"  {login.command}",
+            "",
+            "The run goes on without this window. Start relay-wizard again to",
+            "come back to it.",
+        ]
+        word = f"Log in before the countdown ends, or all is put back: {login.command}\n"
+        self._ask_to_leave("Leave before your new login?", lines, word)
+
+    def _ask_to_leave(self, title: str, lines: Sequence[str], word: str = "") -> None:
+        if isinstance(self.screen, Confirm):
+            # One question at a time.
+            return
+
+        def left(yes: bool | None) -> None:  # noqa: FBT001 - a dialog's result
+            if yes and self.asks_for_login and not word:
+                # The countdown has begun under the question.
+                self.leave()
+            elif yes:
+                self.farewell = (
+                    f"{word}The work goes on. Come back with: relay-wizard   or follow it with: relay-wizard attach"
+                )
+                self.exit(return_code=0)
+
+        self.push_screen(Confirm(title, lines, "Leave", "Stay", careful=bool(word)), left)
 
     def action_leave(self) -> None:
-        """Ctrl+Q and Ctrl+C."""
-        if self.screen is self.main:
-            self.main.action_leave()
+        """Ctrl+Q and Ctrl+C. What was typed below another screen is saved, or refused where it can be seen."""
+        if isinstance(self.screen, Dialog) and self.screen.unsaved:
+            self.screen.action_give_up()
+        elif self.main.form and self.main.form.changed:
+            self.main.pop_until_active()
+            self.call_later(self.main.action_leave)
         else:
             self.leave()
+
+    def ask(self, question: Dialog[T], answered: Callable[[T | None], None]) -> None:
+        """Ask on the checklist; not while the operator is elsewhere, or has another question before them."""
+        if self.screen is self.main:
+            self.push_screen(question, answered)
 
     def action_pass(self) -> None:
         """Ctrl+Z does nothing: a stopped wizard would hold the terminal."""
 
     def keep_place(self) -> None:
-        """Remember where the operator is."""
-        self.place = Place(self.main.open_id, self.main.section, self.looks, begun=True)
+        """Remember where the operator is; of the looks what the key chose, not what this terminal needs."""
+        self.place = Place(self.main.open_id, self.main.section, self.place.looks, begun=True)
         place = self.place
         self.background(lambda: self.desk.keep_place(place), lambda _: None, lambda _: None)
 
@@ -256,7 +312,7 @@ class RelayWizard(App[int]):
 
     @property
     def waits(self) -> bool:
-        """Whether the run only waits for DNS: then others may begin, which ends it."""
+        """Whether the run only waits for something outside: then others may begin, which ends it."""
         return self.run_goes_on and self.progress.waiting
 
     @property
@@ -271,16 +327,23 @@ class RelayWizard(App[int]):
         self.main.show_section("Run")
         self.main.focus_part()
         self.main.say("starting …")
+        self.starting = True
 
-        def land(number: int) -> None:
+        def start() -> Run:
+            number = self.desk.start(kind, ids, wait, decided)
+            with self.desk.engine() as engine:
+                return engine.store.run(number)
+
+        def land(run: Run) -> None:
+            self.starting = False
             self.main.say("")
-            self.background(lambda: self._run(number), lambda run: self.follow(run, tell=True))
+            self.follow(run, tell=True)
 
-        self.background(lambda: self.desk.start(kind, ids, wait, decided), land)
+        def fail(error: Exception) -> None:
+            self.starting = False
+            self.main_complains(error)
 
-    def _run(self, number: int) -> Run:
-        with self.desk.engine() as engine:
-            return engine.store.run(number)
+        self.background(start, land, fail)
 
     def follow(self, run: Run, *, tell: bool = False) -> None:
         """Watch a run from its beginning; one that has ended is read once. `tell` says how it ended all the same."""
@@ -324,11 +387,10 @@ class RelayWizard(App[int]):
         ended = self._ended
         events = [self._fresh.popleft() for _ in range(len(self._fresh))]
         for event in events:
-            self._take(event)
             if event["event"] == "check.finished":
                 self.results.setdefault(event["step"], {})[event["id"]] = event
         part = self.main.query_one(RunPart)
-        part.add(events)
+        part.add((event, self._take(event)) for event in events)
         if run.status == "running" or events or ended:
             self._show_progress(run, part)
         if any(event["event"] in {"step.started", "step.finished", "step.blocked"} for event in events):
@@ -341,7 +403,8 @@ class RelayWizard(App[int]):
             self._tell = False
             self._run_ended(ended)
 
-    def _take(self, event: dict[str, Any]) -> None:
+    def _take(self, event: dict[str, Any]) -> Progress:
+        """Follow the run by one event; how far it is then."""
         look, age = self.desk.look, 0.0
         if event["event"] == "guard.waiting":
             from datetime import datetime
@@ -352,6 +415,7 @@ class RelayWizard(App[int]):
             if elsewhere and isinstance(self.screen, WizardScreen) and not self._ended:
                 self.screen.say("Your way in was changed: log in once more. 3 on the checklist shows how.", "bad")
         self.progress.take(event, age, look.monotonic())
+        return self.progress
 
     def _note_confirm(self, may: bool) -> None:  # noqa: FBT001 - a result
         self.may_confirm = may
@@ -359,10 +423,15 @@ class RelayWizard(App[int]):
 
     def more_time(self) -> None:
         """Begin the countdown of the guard anew."""
+
+        def land(seconds: int | None) -> None:
+            # It may have ended meanwhile.
+            self.main.say(f"{duration(seconds)} from now." if seconds else NO_COUNTDOWN)
+
         if self.asks_for_login:
-            self.background(self.desk.more_time, lambda seconds: self.main.say(f"{seconds} seconds from now.", "good"))
+            self.background(self.desk.more_time, land)
         else:
-            self.main.say("Nothing is counted down.")
+            self.main.say(NO_COUNTDOWN)
 
     def confirm_way_in(self) -> None:
         """Give the operator's word that the way in works."""
@@ -399,13 +468,14 @@ class RelayWizard(App[int]):
         def then(checklist: Checklist) -> None:
             # Said when the checklist shows it, so that the key it names does what it says.
             self._show_checklist(checklist)
-            self.main.say(*said_of(last))
+            self.main.say(*said_of(last, self.progress, checklist, finished(self.answers)))
 
         self.background(self.desk.checklist, then)
 
     def stop_waiting(self) -> None:
         """End the run when it only waits."""
         if self.waits:
+            self.main.say("It waits no more when its last look has ended …")
             self.background(self.desk.stop_waiting, lambda _: None)
         elif self.run_goes_on:
             self.main.say("The run is changing something: that is never stopped. 3 shows it.", "bad")
@@ -424,11 +494,16 @@ class RelayWizard(App[int]):
 
     # Checks
 
-    def verify(self, ids: Sequence[str]) -> None:
-        """Run the checks of steps; each result is shown as it comes."""
+    def verify(self, ids: Sequence[str], asker: WizardScreen | None = None) -> None:
+        """Run the checks of steps; each result is shown as it comes. `asker` is told how they came out, else main."""
         fresh = [step_id for step_id in ids if step_id not in self.asking]
         if not fresh:
+            (asker or self.main).say(
+                "That is being asked already." if ids else "Nothing can be asked yet: answers are missing."
+            )
             return
+        if asker is None:
+            self.main.say(f"asking {counted(len(fresh), 'step')} …")
         self.asking |= set(fresh)
         for step_id in fresh:
             self.results.pop(step_id, None)
@@ -437,13 +512,13 @@ class RelayWizard(App[int]):
             self._drain_checks()
             self.asking -= set(fresh)
             self.main.show_checks()
-            self.main.say(*verdict(results))
+            (asker if asker in self.screen_stack else self.main).say(*verdict(results, self.desk.titles))
             self.refresh_checklist()
 
         def failed(error: Exception) -> None:
             self.asking -= set(fresh)
             self.main.show_checks()
-            self.main_complains(error)
+            (asker.complain if asker in self.screen_stack else self.main_complains)(error)
 
         self.background(lambda: self.desk.verify(fresh, self._heard.append), done, failed)
         self._wake()
@@ -477,7 +552,7 @@ class RelayWizard(App[int]):
         from screens.records import RecordsScreen
 
         if not self.answers.relay.domain or not self.answers.relay.hostname:
-            self.main.complain(_needs_answer("dns", "relay.domain: the records need the domain first"))
+            self.main.complain(AnswersError("relay.domain: it is missing"))
         else:
             self.push_screen(RecordsScreen())
 
@@ -486,9 +561,7 @@ class RelayWizard(App[int]):
         from screens.sheets import HomeScreen
 
         if self.answers.home is None:
-            self.main.complain(
-                _needs_answer("transport", "There is no home server in the answers; here is where to add it.")
-            )
+            self.main.complain(AnswersError("home.domains: it is missing"))
         else:
             self.push_screen(HomeScreen())
 
@@ -516,17 +589,18 @@ class RelayWizard(App[int]):
 
     def action_help(self) -> None:
         """Show the help."""
-        from screens.help import help_text
+        from screens.help import HelpScreen
 
         step = self.desk.step(self.main.open_id) if self.main.open_id else None
-        self.show_text("Help", help_text(self.screen, step), "")
+        if not isinstance(self.screen, HelpScreen):
+            self.push_screen(HelpScreen(self.screen, step))
 
     # How it is drawn
 
     def action_looks(self) -> None:
         """Go to the next way of drawing."""
         names = list(LOOKS)
-        self.looks = names[(names.index(self.looks) + 1) % len(names)]
+        self.looks = self.place.looks = names[(names.index(self.looks) + 1) % len(names)]
         self.draw(self.looks)
         if isinstance(self.screen, MainScreen):
             self.screen.say(f"Drawn: {LOOKS[self.looks][1]}.")
@@ -551,13 +625,29 @@ class RelayWizard(App[int]):
             self._filters[:] = [NoColor() if isinstance(entry, Monochrome) else entry for entry in self._filters]
 
     def get_system_commands(self, screen: Screen[Any]) -> Iterable[SystemCommand]:
-        """The palette has the verbs of the keys, and nothing else: a screenshot could hold a secret."""
-        for verb in VERBS:
-            if hasattr(self, f"action_{verb.action}") and verb.action != "leave":
-                yield SystemCommand(f"{verb.word} ({verb.label})", verb.text, getattr(self, f"action_{verb.action}"))
-            elif screen is self.main:
-                act = getattr(self.main, f"action_{verb.action}")
+        """The palette has the keys by their names, and nothing else: a screenshot could hold a secret."""
+        if screen is self.main:
+            for verb in VERBS:
+                owner = self if verb.action in {"help", "looks"} else self.main
+                act = partial(self.run_action, verb.action, owner)
                 yield SystemCommand(f"{verb.word} ({verb.label})", verb.text, act)
+            return
+        for label, word in getattr(screen, "KEYS", ()):
+            if (key := key_of(label)) and label != "?":
+                yield SystemCommand(f"{word} ({label})", f"What the key {label} does", partial(self.simulate_key, key))
+        yield SystemCommand("Help (F1)", "The keys of this screen", self.action_help)
+        yield SystemCommand("Look", "Dark, light, the terminal's own colours, plain ASCII", self.action_looks)
+        yield SystemCommand("Leave (Ctrl+Q)", "Leave relay-wizard; a run that is going on goes on", self.action_leave)
+
+    def action_command_palette(self) -> None:
+        """Open the palette, but not over a question, whose keys all stand on it."""
+        if not isinstance(self.screen, Dialog):
+            super().action_command_palette()
+
+    def on_descendant_focus(self, event: events.DescendantFocus) -> None:
+        """No cursor blinks: that is sent over the line, twice a second, for as long as a field has it."""
+        if hasattr(event.widget, "cursor_blink"):
+            event.widget.cursor_blink = False
 
     # When it breaks
 
@@ -578,33 +668,34 @@ class RelayWizard(App[int]):
         self._close_messages_no_wait()
 
 
-def said_of(run: Run) -> tuple[str, str]:
-    """How a run ended, and what to do next; with its tone."""
+def said_of(run: Run, progress: Progress, checklist: Checklist, all_done: str) -> tuple[str, str]:
+    """How a run ended, and what to do next, `all_done` when there is nothing more; with its tone."""
     match run.status:
         case "ok" if run.request["kind"] == "rollback":
             return "Taken back.", "good"
         case "ok":
-            return "Done and verified. n goes to the next step.", "good"
+            return f"Done and verified. {'n goes to the next step.' if checklist.next else all_done}", "good"
+        case "waiting" if progress.failed:
+            return "The run waits no more. Something failed: 3 says what, and what to do.", "bad"
         case "waiting" if run.request["wait"]:
-            return "The run waits no more. r shows the records to publish; A goes on.", "good"
+            return f"The run waits no more. {progress.where}; A goes on.", "good"
         case "waiting":
-            return "Done here; now DNS has to follow: r shows the records to publish.", "good"
+            return f"Done here. Now it waits for {progress.awaits}: {progress.where}.", "good"
         case "interrupted":
             return "The run was killed. Apply again; it finishes what was begun.", "bad"
         case _:
             return "Something failed: [!!] above says what to do. 4 shows the checks.", "bad"
 
 
-def verdict(results: Sequence[CheckResult]) -> tuple[str, str]:
+def verdict(results: Sequence[CheckResult], titles: Mapping[str, str]) -> tuple[str, str]:
     """How checks came out, in a sentence; with its tone."""
-    wrong = sum(result.failed for result in results)
-    advice = sum(result.finding.status is Status.WARN for result in results)
-    if wrong:
-        return f"{wrong} of {len(results)} checks failed: “do” says what to do, v asks again.", "bad"
-    return f"{len(results)} checks: all well{f', and {advice} could be better' if advice else ''}.", "good"
-
-
-def _needs_answer(step: str, message: str) -> AnswersError:
-    from screens.desk import MissingAnswer
-
-    return MissingAnswer(step, message)
+    wrong = [result for result in results if result.failed]
+    advice = sum(not result.failed and result.finding.status in {Status.WARN, Status.FAIL} for result in results)
+    checks = counted(len(results), "check")
+    if not wrong:
+        return f"{checks}: all well{f', and {advice} could be better' if advice else ''}.", "good"
+    if len({result.step for result in results}) == 1:
+        return f"{len(wrong)} of {checks} failed: “do” says what to do, v asks again.", "bad"
+    steps = list(dict.fromkeys(titles[result.step] for result in wrong))
+    where = listed(steps if len(steps) <= NAMED_STEPS else [*steps[:NAMED_STEPS], f"{len(steps) - NAMED_STEPS} more"])
+    return f"{len(wrong)} of {checks} failed. See 4 of {where}.", "bad"

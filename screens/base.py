@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, cast
 
+from textual.await_complete import AwaitComplete
 from textual.binding import Binding, BindingType
 from textual.content import Content
 from textual.screen import Screen
@@ -22,14 +23,24 @@ if TYPE_CHECKING:
 
 
 T = TypeVar("T")
+# Keys that work on a screen, each as it is printed on a keyboard, with its word.
+Keys = tuple[tuple[str, str], ...]
 
 
-class WizardScreen(Screen[None]):
+class ClosedOnce(Screen[T]):
+    """A screen that is closed by one key, however many come at once: the next would close what is below it."""
+
+    def dismiss(self, result: T | None = None) -> AwaitComplete:
+        return super().dismiss(result) if self.app.screen is self else AwaitComplete()
+
+
+class WizardScreen(ClosedOnce[None]):
     """A whole screen: title line, body, message line, key line."""
 
     VERTICAL_BREAKPOINTS = [(0, "-short"), (16, "-high")]  # noqa: RUF012 - as Textual declares it
-    KEYS: ClassVar[tuple[tuple[str, str], ...]] = ()
+    KEYS: Keys = ()
     TITLE_TEXT: ClassVar[str] = ""
+    HELP: ClassVar[str] = ""
 
     @property
     def wizard(self) -> RelayWizard:
@@ -50,6 +61,11 @@ class WizardScreen(Screen[None]):
     def body(self) -> ComposeResult:
         """What stands between title and message."""
         yield from ()
+
+    def serve(self, keys: Keys) -> None:
+        """Show the keys that serve now."""
+        self.KEYS = keys
+        self.query_one(KeyBar).set_keys(keys)
 
     def background(
         self, work: Callable[[], T], then: Callable[[T], Any], failed: Callable[[Exception], Any] | None = None
@@ -73,7 +89,7 @@ class WizardScreen(Screen[None]):
         """Say something on the message line; `tone` is "good", "bad" or ""."""
         line = self.query_one("#message", Static)
         line.set_classes(tone)
-        line.update(Content(f" {printable(text)}"))
+        line.update(Content(printable(text)))
 
 
 class SubScreen(WizardScreen):

@@ -9,9 +9,10 @@ import contextlib
 import json
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from state.store import Store, StoreError
+from screens.fields import is_about
+from state.store import Locked, Store, StoreError
 from wizard.answers import Answers, AnswersError, as_tables, parse
 from wizard.checklist import is_waiting, require_answers, states
 from wizard.secret import Redactor, Secret
@@ -31,7 +32,10 @@ if TYPE_CHECKING:
     # Starts a run in the background: store, request, passwords, the time; its number.
     Launch = Callable[[Store, dict[str, Any], Mapping[str, Secret], str], int]
 
+T = TypeVar("T")
 PLACE = "screens.json"
+# Seconds between two tries to get in between two looks of a run that waits.
+GLANCE = 0.2
 WAITS_FOR_THE_WORLD = "applied"
 # A run's output is shown from its end; more than this is for the pager.
 OUTPUT_SHOWN = 1 << 20
@@ -54,13 +58,14 @@ class Checklist:
     @property
     def next(self) -> StepState | None:
         """The step to do next: the first that is neither done nor waiting for another."""
-        done = {"verified", "skipped", "blocked", "running"}
-        return next((state for state in self.states if state.status not in done), None)
+        return next(
+            (state for state in self.states if not state.done and state.status not in {"blocked", "running"}), None
+        )
 
     @property
     def done(self) -> int:
-        """How many steps are verified."""
-        return sum(state.status == "verified" for state in self.states)
+        """How many of them are done."""
+        return sum(state.done and state.status != "skipped" for state in self.states)
 
     @property
     def needed(self) -> int:
@@ -70,7 +75,7 @@ class Checklist:
     @property
     def remaining(self) -> tuple[str, ...]:
         """The steps that are not done yet."""
-        return tuple(state.step.id for state in self.states if state.status not in {"verified", "skipped"})
+        return tuple(state.step.id for state in self.states if not state.done)
 
 
 @dataclass(frozen=True)
@@ -111,9 +116,8 @@ class Desk:
         steps: the checklist.
         look: the machine, on which changes are refused.
         launch: starts a run that does not live in this terminal.
-        hand: the machine, to be changed: for the timer of the guard alone, all else is changed by runs.
+        hand: the machine, to be changed: the guard's timer and what is saved to be fetched alone; all else by runs.
         session: the operator's SSH session.
-        exports: the folder into which sheets are saved on request.
         passwords: what the operator typed; in memory alone, handed to a run and gone with this process.
         notice: what had to be done to open the store, when it was damaged: the operator has to be told.
     """
@@ -124,7 +128,6 @@ class Desk:
     launch: Launch
     hand: Host
     session: SshSession | None = None
-    exports: Path = field(default_factory=Path.home)
     passwords: dict[str, Secret] = field(default_factory=dict)
     redactor: Redactor = field(default_factory=Redactor)
     notice: str = ""
@@ -146,6 +149,16 @@ class Desk:
         """The step of this id."""
         return next(step for step in self.steps if step.id == step_id)
 
+    @property
+    def titles(self) -> dict[str, str]:
+        """The titles of the steps, by id."""
+        return {step.id: step.title for step in self.steps}
+
+    def asking(self, key: str, near: str = "") -> Step | None:
+        """The step that asks for an answer: the one named `near` when it does, else the first."""
+        asked = [step for step in self.steps if any(is_about(key, field) for field in step.fields)]
+        return next((step for step in asked if step.id == near), asked[0] if asked else None)
+
     # Where things stand
 
     def checklist(self) -> Checklist:
@@ -153,7 +166,7 @@ class Desk:
         with self.engine() as engine:
             run = engine.store.last_run()
             going_on = run is not None and run.status == "running" and engine.store.lives(run.id)
-            waits = going_on and run is not None and is_waiting([event for _, event in engine.store.events(run.id)])
+            waits = going_on and run is not None and _waits(engine.store, run)
             found = tuple(states(self.steps, engine.store, engine.answers))
             return Checklist(found, engine.answers.relay.hostname, run, going_on, waits)
 
@@ -183,14 +196,22 @@ class Desk:
         with self.engine() as engine:
             return engine.answers
 
-    def save(self, changes: Mapping[str, Any]) -> Answers:
-        """Take new answers by dotted key ("ssh.port"; "users" is the whole list) into the saved ones.
+    def save(self, changes: Mapping[str, Any], seen: Answers) -> Answers:
+        """Take new answers into the saved ones, which another terminal may have changed since they were seen.
+
+        Args:
+            changes: new answers by dotted key ("ssh.port"; "users" is the whole list).
+            seen: the answers that they were changes of.
 
         Raises:
             AnswersError: when they do not fit together; nothing is saved then.
         """
         with self.engine() as engine:
-            changed = parse(merged(as_tables(engine.answers), changes))
+            saved = as_tables(engine.answers)
+            if "users" in changes:
+                users = users_merged(as_tables(seen)["users"], changes["users"], saved["users"])
+                changes = {**changes, "users": users}
+            changed = parse(merged(saved, changes))
             engine.store.save_answers(as_tables(changed))
             return changed
 
@@ -205,7 +226,10 @@ class Desk:
         return found
 
     def keep_password(self, account: str, text: str) -> None:
-        """Remember a typed password for the runs of this session, and hide it wherever text is shown."""
+        """Remember a typed password for the runs of this session, and hide it wherever text is shown; '' forgets it."""
+        if not text:
+            self.passwords.pop(account, None)
+            return
         secret = Secret(text)
         self.passwords[account] = self.redactor.learn(secret)
         self.look.learn(secret)
@@ -232,7 +256,20 @@ class Desk:
                 self._answers_suffice(engine, ids)
             confirm = kind == "apply" and guard.is_wanted("auto", self.session)
             request = detached.request(kind, ids, self.session, wait=wait, confirm=confirm, decided=decided)
-            return self.launch(engine.store, request, self.passwords, engine.now())
+            return self._between_looks(
+                engine.store, lambda: self.launch(engine.store, request, self.passwords, engine.now())
+            )
+
+    def _between_looks(self, store: Store, work: Callable[[], T]) -> T:
+        """Do what ends a run that only waits; while that one looks again it holds the lock, a minute at most."""
+        while True:
+            try:
+                return work()
+            except Locked:
+                run = store.last_run()
+                if run is None or not _waits(store, run):
+                    raise
+                self.look.sleep(GLANCE)
 
     @staticmethod
     def _answers_suffice(engine: Engine, ids: Sequence[str]) -> None:
@@ -260,7 +297,7 @@ class Desk:
         from wizard import detached
 
         with self.engine() as engine:
-            detached.stop_waiting(engine.store, engine.now())
+            self._between_looks(engine.store, lambda: detached.stop_waiting(engine.store, engine.now()))
 
     # The way back
 
@@ -338,25 +375,37 @@ class Desk:
         with self.engine() as engine:
             yield engine.context()
 
-    def export(self, name: str, text: str) -> Path:
+    def export(self, name: str, text: str) -> str:
         """Write a sheet where the operator can fetch it; its path."""
-        path = self.exports / name
-        path.write_text(text)
+        from wizard.home_folder import taker
+
+        with self.context() as context:
+            to = taker(context, self.hand, self.session)
+        path = f"{to.home}/{name}"
+        self.hand.write(path, text.encode(), mode=0o600, owner=to.user, group=to.group)
         return path
 
     # The operator's place
 
     def place(self) -> Place:
         """Where the operator left; the beginning when that is not known."""
+        usual = Place()
         try:
-            return Place(**json.loads((self.state / PLACE).read_text()))
+            found = Place(**json.loads((self.state / PLACE).read_text()))
         except (OSError, ValueError, TypeError):
-            return Place()
+            return usual
+        # The file may have been edited by hand.
+        fits = all(type(value) is type(vars(usual)[name]) for name, value in vars(found).items())
+        return found if fits else usual
 
     def keep_place(self, place: Place) -> None:
         """Remember where the operator is. It is a comfort: a full disk must not end the wizard."""
         with contextlib.suppress(OSError):
             (self.state / PLACE).write_text(json.dumps(place.__dict__))
+
+
+def _waits(store: Store, run: Run) -> bool:
+    return is_waiting([event for _, event in store.events(run.id)])
 
 
 class MissingAnswer(AnswersError):  # noqa: N818 - it says what is missing
@@ -368,16 +417,29 @@ class MissingAnswer(AnswersError):  # noqa: N818 - it says what is missing
 
 
 def merged(tables: dict[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
-    """Answers as tables with changes by dotted key; a home server without domains is no home server."""
+    """Answers as tables with changes by dotted key; a home server whose domains were taken away is no home server."""
     for key, value in changes.items():
         section, _, name = key.partition(".")
         if name:
             tables.setdefault(section, {})[name] = value
         else:
             tables[section] = value
-    if "home" in tables and not tables["home"].get("domains"):
+    if "home.domains" in changes and not changes["home.domains"]:
         del tables["home"]
     return tables
+
+
+def users_merged(
+    seen: Sequence[dict[str, Any]], changed: Sequence[dict[str, Any]], saved: Sequence[dict[str, Any]]
+) -> list[dict[str, Any]]:
+    """The saved users with what was changed in those that were seen; who was not changed here is as saved by now.
+
+    Of a user who was changed on both sides, what is saved last wins.
+    """
+    before, here, there = ({user["name"]: user for user in users} for users in (seen, changed, saved))
+    names = dict.fromkeys([*here, *there])
+    found = [here.get(name) if here.get(name) != before.get(name) else there.get(name) for name in names]
+    return [user for user in found if user]
 
 
 def open_desk(state: Path, given: str | None) -> Desk:

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from wizard import values
 from wizard.answers import Answers, AnswersError, Home, User, validate
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from wizard.step import Field
 
 Kind = Literal["users", "password", "choice", "list", "text"]
 
@@ -74,13 +79,33 @@ def complaint(key: str, text: str, *, needed: bool = False) -> str:
     try:
         taken(key, text)
     except AnswersError as error:
-        return without_key(key, str(error))
+        return without_key(error)
     return ""
 
 
-def without_key(key: str, message: str) -> str:
-    """A message of the validators as it reads beside the field itself."""
-    return message.removeprefix(f"{key}: ")
+def without_key(error: AnswersError) -> str:
+    """What is said of an answer, as it reads beside the field itself."""
+    message = str(error)
+    return message.partition(": ")[2] if error.key else message
+
+
+def is_about(key: str, field: Field) -> bool:
+    """Whether what is said of a key is said of this field; "home" is each field of home's."""
+    return field.key == key or (bool(key) and field.key.startswith(f"{key}."))
+
+
+def question(field: Field, answers: Answers) -> str:
+    """What is asked: a password is typed here, where an answers file names the file that holds it."""
+    if kind_of(field.key) == "password":
+        return f"Which password shall {account_of(field.key, answers)} have?"
+    return field.question
+
+
+def in_words(field: Field, error: AnswersError) -> str:
+    """What the engine says of an answer, as it reads beside its question."""
+    if kind_of(field.key) == "password":
+        return "It is needed first. It is never saved: each session asks for it again."
+    return "Needed first." if "it is missing" in str(error) else without_key(error)
 
 
 def password_complaint(first: str, again: str) -> str:
@@ -94,17 +119,19 @@ def password_complaint(first: str, again: str) -> str:
     return "" if first == again else "the two are not the same yet"
 
 
-def user_complaint(user: dict[str, Any], others: list[str]) -> str:
-    """What is wrong with a user's entry, '' when nothing is."""
+def user_complaint(user: dict[str, Any], others: Sequence[str], home: str = "") -> str:
+    """What is wrong with a user's entry, '' when nothing is; `home` is the login of the server there."""
     if not user["name"]:
         return "the login name is missing"
     if user["name"] in others:
         return f"there is another user {user['name']}"
+    if user["name"] == home:
+        return f"{home} is the login of your server at home: take another name"
     for name in ("name", "role", "ssh_keys"):
         try:
             validate(f"users.{name}", user[name])
         except AnswersError as error:
-            return without_key(f"users.{name}", str(error))
+            return without_key(error)
     return ""
 
 

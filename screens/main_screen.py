@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from typing import TYPE_CHECKING, ClassVar
 
 from textual import on
@@ -11,45 +10,44 @@ from textual.containers import Horizontal, Vertical
 from textual.content import Content
 from textual.widgets import ContentSwitcher, Input, Static
 
+from screens import fields
 from screens.base import WizardScreen
-from screens.dialogs import Confirm, Conflicting
+from screens.dialogs import Conflicting
 from screens.parts import ChecksPart, PlanPart, RunPart, operation_text
+from screens.proposals import before_apply, before_apply_all, before_taking_back
 from screens.questions import FieldBox, StepForm
 from screens.verbs import VERBS, key_line
 from screens.widgets import KeyBar, Row, Rows, Sections
-from screens.words import GLYPHS, MEANINGS, TONES, duration, listed, moment
+from screens.words import GLYPHS, MEANINGS, TONES, finished, fitted, listed, moment
 from wizard.answers import AnswersError
 from wizard.printable import printable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     from textual.app import ComposeResult
 
     from screens.desk import Back, Checklist
+    from wizard.answers import Answers
     from wizard.checklist import StepState
     from wizard.engine import StepPlan
     from wizard.fact import WayIn
     from wizard.rollback import Decision
 
 SECTIONS = ("Questions", "Plan", "Run", "Checks")
-TYPING_KEYS = (("Enter", "Next field"), ("Shift+Tab", "Last field"), ("Esc", "Checklist"), ("F1", "Help"))
+TYPING_KEYS = (
+    ("Enter", "Next field"),
+    ("Shift+Tab", "Back"),
+    ("Ctrl+Z", "As it was"),
+    ("Esc", "Checklist"),
+    ("F1", "Help"),
+)
 # How long “Apply all” goes on watching for the records that the operator publishes.
 A_DAY = 86400
-# Said before a change that could cut the operator off.
-LOGIN_FIRST = (
-    "Your way in by SSH changes. From a second terminal, log in once more",
-    "within {time}, or all of it is put back by itself.",
-    "",
-)
-NO_LOGIN = (
-    "Your way in by SSH changes. You are at the console, so no new login",
-    "is asked for, and nothing is put back by itself if SSH shuts you out.",
-    "",
-)
-KEEP = "keep"
-# How many changes a question before applying names, before it counts the rest.
-NAMED_CHANGES = 9
+# Columns of the line below the checklist.
+CHECKLIST_ROOM = 29
+# What acts on a step or a run, and so has nothing to act on before the store was read.
+NEEDS_THE_STORE = {verb.action for verb in VERBS} - {"leave"}
 
 
 class MainScreen(WizardScreen):
@@ -65,7 +63,7 @@ class MainScreen(WizardScreen):
         ),
         Binding("f1,question_mark", "app.help", show=False),
         Binding("t", "app.looks", show=False),
-        Binding("escape", "to_checklist", show=False),
+        Binding("escape", "to_checklist", show=False, priority=True),
         *(Binding(str(number), f"section('{name}')", show=False) for number, name in enumerate(SECTIONS, start=1)),
     ]
 
@@ -76,15 +74,18 @@ class MainScreen(WizardScreen):
         self.section = SECTIONS[0]
         self.checklist: Checklist | None = None
         self._typing = False
-        self._warned = ""
+        self._warned = False
+        # Whether the message line says what is wrong with an answer, and what is done once it is saved.
+        self._refusing = False
+        self._saving: list[Callable[[], object]] = []
         self._top = ""
 
     def compose(self) -> ComposeResult:
         yield Static("", id="top", markup=False)
         with Horizontal(id="desk"):
-            checklist = Rows(tuple(self._blank_rows()), id="checklist")
-            checklist.border_title = "Checklist"
-            yield checklist
+            with Vertical(id="list") as left:
+                left.border_title = "Checklist"
+                yield Rows(tuple(self._blank_rows()), id="checklist")
             with Vertical(id="pane") as pane:
                 pane.border_title = "Step"
                 yield Static("", id="status", markup=False)
@@ -109,11 +110,16 @@ class MainScreen(WizardScreen):
 
     async def furnish(self) -> None:
         """Bring in the parts that the first paint does not show."""
-        titles = {step.id: step.title for step in self.desk.steps}
-        parts = (PlanPart(), RunPart(titles), ChecksPart())
+        parts = (PlanPart(), RunPart(self.desk.titles), ChecksPart())
         for part in parts:
             part.display = False
         await self.query_one(ContentSwitcher).mount(*parts)
+        await self.query_one("#list").mount(Static("", id="under", markup=False))
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool:
+        """No verb before the store was read: there is nothing that it could act on, and the parts are not there."""
+        del parameters
+        return self.checklist is not None or action not in NEEDS_THE_STORE
 
     # What is shown
 
@@ -122,10 +128,10 @@ class MainScreen(WizardScreen):
         name = self.checklist.hostname if self.checklist and not self.has_class("-narrow") else ""
         left = f" relay-wizard  {name}"
         done = f"{self.checklist.done} of {self.checklist.needed} done" if self.checklist else ""
-        middle, right = doing or done, "t Look  ? Help "
+        middle, right = doing or done, " ? Help " if self.has_class("-narrow") else " t Look  ? Help "
         width = self.size.width or 80
-        room = width - len(left) - len(right) - 2
-        line = f"{left}  {middle[:room].center(room)}{right}"[:width]
+        room = width - len(left) - len(right) - 1
+        line = f"{left} {middle[:room].center(room)}{right}"[:width]
         if line != self._top:
             self._top = line
             self.query_one("#top", Static).update(Content(line), layout=False)
@@ -135,6 +141,7 @@ class MainScreen(WizardScreen):
         self.checklist = checklist
         self.query_one("#checklist", Rows).show(tuple(self._rows(checklist)))
         self.wizard.show_top()
+        self._show_under_cursor()
         if self.open_id:
             self._show_status(checklist.state(self.open_id))
 
@@ -145,22 +152,36 @@ class MainScreen(WizardScreen):
                 group = state.step.group
                 yield Row(group, tone="heading")
             mark = " ←" if state is following else ""
-            stale = "!" if state.note.startswith("stale") else " "
-            text = f"{GLYPHS[state.status]} {state.status:<8}{stale}{state.step.title}"
-            yield Row(text, state.step.id, "accent" if mark else TONES[state.status], mark)
+            word = word_for(state)
+            text = f"{GLYPHS[word]} {word:<8} {state.step.title}"
+            yield Row(text, state.step.id, "accent" if mark else TONES[word], mark)
 
     def _show_status(self, state: StepState) -> None:
-        titles = {step.id: step.title for step in self.desk.steps}
-        said = MEANINGS[state.status]
+        word = word_for(state)
+        said = state.note or MEANINGS[word]
         if state.status == "blocked":
-            said = f"needs first: {listed(titles[needed] for needed in state.blocked_by)}"
-        elif state.note:
-            said = state.note
-        line = f"{GLYPHS[state.status]} {state.status}: {said}"
+            said = f"needs first: {self._titles(state.blocked_by)}"
+        line = f"{GLYPHS[word]} {word}: {said}"
         if state.last_verified:
             line = f"{line}. Verified {moment(state.last_verified)}"
         self.query_one("#status", Static).update(Content(printable(line)))
         self.query_one("#pane").border_title = state.step.title
+
+    @on(Rows.Moved, "#checklist")
+    def _show_under_cursor(self) -> None:
+        """Below the checklist: what the step under the cursor waits for, or when it was last verified."""
+        rows = self.query_one("#checklist", Rows)
+        state = self.checklist.state(rows.current_id) if self.checklist and rows.current_id else None
+        said = ""
+        if state and state.status == "blocked":
+            said = f"first: {self._titles(state.blocked_by)}"
+        elif state and state.last_verified:
+            said = f"verified {moment(state.last_verified)}"
+        for line in self.query("#under").results(Static):
+            line.update(Content(fitted(said, CHECKLIST_ROOM)), layout=False)
+
+    def _titles(self, ids: Sequence[str]) -> str:
+        return listed(self._title(step_id) for step_id in ids)
 
     # Opening steps and parts
 
@@ -171,7 +192,6 @@ class MainScreen(WizardScreen):
         state = self.checklist.state(step_id)
         section = section or _section_for(state)
         if step_id != self.open_id:
-            self.say("")
             self.open_id = step_id
             self.query_one("#checklist", Rows).point_at(step_id)
             await self._new_form()
@@ -187,7 +207,10 @@ class MainScreen(WizardScreen):
         await holder.mount(form)
         self.query_one(PlanPart).wait()
         if any(field.detect for field in step.fields):
-            self.background(lambda: self.desk.detected(step.fields), form.suggest)
+            self.background(
+                lambda: self.desk.detected(step.fields),
+                lambda found: form.suggest(found) if form is self.form else None,
+            )
 
     def show_section(self, section: str) -> None:
         """Turn to a part of the open step."""
@@ -207,13 +230,14 @@ class MainScreen(WizardScreen):
 
         def land(plan: StepPlan) -> None:
             if step_id == self.open_id:
-                part.show(plan)
+                first = self.checklist.state(step_id).blocked_by if self.checklist else ()
+                part.show(plan, self._titles(first) if first else "")
                 self.show_keys()
                 self.wizard.refresh_checklist()
 
         def fail(error: Exception) -> None:
             if step_id == self.open_id:
-                part.complain(str(error))
+                part.complain(f"{self._in_words(error)}{' Press a to go there.' * isinstance(error, AnswersError)}")
 
         self.background(lambda: self.desk.plan(step_id), land, fail)
 
@@ -224,8 +248,10 @@ class MainScreen(WizardScreen):
         if self.open_id in self.wizard.asking:
             note = "asking …"
         elif not rows and self.checklist:
-            seen = self.checklist.state(self.open_id).last_verified
-            note = f"Last verified: {moment(seen)}. Press v to ask now."
+            state = self.checklist.state(self.open_id)
+            note = f"Last verified: {moment(state.last_verified)}. Press v to ask now."
+            if state.status == "failed":
+                note = "The answers of the checks are not kept when the wizard ends. Press v: they say what failed."
         width = max(30, self.query_one("#parts").size.width - 2)
         self.query_one(ChecksPart).show(tuple(rows.values()), note, width)
 
@@ -233,10 +259,12 @@ class MainScreen(WizardScreen):
         """Go into the part that is open."""
         self._narrowly(in_pane=True)
         match self.section:
-            case "Questions":
+            case "Questions" if self.form:
                 # From the top: what the step is for is read before its first question.
-                self.query_one(StepForm).scroll_home(animate=False)
-                self.query_one(StepForm).first_field().focus(scroll_visible=False)
+                self.form.scroll_home(animate=False)
+                self.form.first_field().focus(scroll_visible=False)
+            case "Questions":
+                pass
             case "Plan":
                 self.query_one("#operations").focus()
             case "Run":
@@ -246,13 +274,15 @@ class MainScreen(WizardScreen):
 
     @property
     def form(self) -> StepForm | None:
-        """The open questions."""
-        return next(iter(self.query(StepForm)), None)
+        """The open questions, once they are there with their fields."""
+        return next((form for form in self.query(StepForm) if form.is_mounted), None)
 
     @on(Rows.Chosen, "#checklist")
     async def choose_step(self, event: Rows.Chosen) -> None:
         """Enter on a step opens it."""
         event.stop()
+        if self.checklist is None:
+            return
         if event.row.id == self.open_id:
             self.focus_part()
             return
@@ -309,57 +339,90 @@ class MainScreen(WizardScreen):
 
     def _saved_then(self, go: Callable[[], object]) -> None:
         """Keep what was typed, then go on; what is wrong with it is shown instead."""
+        if self._saving:
+            # What is being saved may yet be refused: a second verb must not take that for an answer.
+            self._saving.append(go)
+            return
+        self.say("")
         form = self.form
         if form is None or not form.changed:
+            self._warned = False
             self.call_later(go)
             return
         if wrong := form.complaint:
-            if self._warned != wrong[0]:
-                self._warned = wrong[0]
-                self._show_wrong(*wrong)
-                return
-            # Told once, and the operator goes on: what cannot be saved is dropped.
-            self._warned = ""
-            self.call_later(self._drop, go)
+            self._refuse(form, f"{wrong[1].question} {wrong[0]}", wrong[1], go)
             return
-        self._warned = ""
-        for account, text in form.passwords().items():
-            self.desk.keep_password(account, text)
-        changes = form.changes()
+        self._saving = [go]
+        changes, passwords, told = form.changes(), form.passwords(), form.told
 
-        async def land(answers: object) -> None:
-            self.wizard.answers = answers  # type: ignore[assignment]
-            await self._new_form()
-            self.wizard.refresh_checklist()
-            self.say("Saved.", "good")
-            self.call_later(go)
+        async def land(found: tuple[Answers, Checklist]) -> None:
+            answers, checklist = found
+            self._warned = False
+            for account, text in passwords.items():
+                self.desk.keep_password(account, text)
+            self.wizard.answers = answers
+            if form is self.form:
+                await self._new_form()
+            # Before what follows: answers decide which steps are needed.
+            self.show_checklist(checklist)
+            self.say(told, "good")
+            waiting, self._saving = self._saving, []
+            for one in waiting:
+                self.call_later(one)
+            self.wizard.look_for_drift()
 
         def fail(error: Exception) -> None:
-            self.show_section("Questions")
-            self.say(str(error), "bad")
+            self._saving = []
+            if form is self.form:
+                self._refuse(form, self._in_words(error), form.box_of(error), go)
 
-        self.background(lambda: self.desk.save(changes), land, fail)
+        self.background(lambda: (self.desk.save(changes, form.answers), self.desk.checklist()), land, fail)
 
-    async def _drop(self, go: Callable[[], object]) -> None:
-        await self._new_form()
-        self.say("Not saved.", "bad")
-        self.call_later(go)
-
-    def _show_wrong(self, text: str, box: FieldBox) -> None:
+    def _refuse(self, form: StepForm, text: str, box: FieldBox | None, go: Callable[[], object]) -> None:
+        """Say what cannot be saved. When the operator goes on all the same, it is left as it was."""
+        if self._warned:
+            form.leave_as_it_was(box)
+            self._saved_then(go)
+            return
+        self._warned = True
         self.show_section("Questions")
-        box.judge()
-        self.say(f"Not saved: {text}. Once more leaves it as it was.", "bad")
-        fields = [widget for widget in box.query("Input, Choice, Rows") if widget.focusable]
-        if fields:
-            fields[0].focus()
+        self._narrowly(in_pane=True)
+        self.say(f"Not saved; once more leaves it as it was. {text}", "bad")
+        self._refusing = True
+        if box is not None:
+            self._point_out(box, text)
+
+    @staticmethod
+    def _point_out(box: FieldBox, text: str) -> None:
+        """Put the cursor into a field, and below it what is wrong."""
+        box.point_out(text.removeprefix(box.question).strip())
+        box.enter()
+
+    @on(StepForm.Edited)
+    def edited(self) -> None:
+        """What is typed now was not told to be wrong yet; what was is no more, once it is mended."""
+        warned, self._warned = self._warned, False
+        # Fields also tell what they hold when they appear.
+        typed = warned or (self.form is not None and self.form.changed)
+        if self._refusing and typed and (self.form is None or self.form.complaint is None):
+            self.say("")
+
+    def say(self, text: str, tone: str = "") -> None:
+        self._refusing = False
+        super().say(text, tone)
+
+    def _in_words(self, error: Exception) -> str:
+        """An error as it reads here; one about an answer begins with its question."""
+        if not isinstance(error, AnswersError) or (step := self.desk.asking(error.key, self.open_id)) is None:
+            return str(error)
+        field = next(field for field in step.fields if fields.is_about(error.key, field))
+        return f"{fields.question(field, self.wizard.answers)} {fields.in_words(field, error)}"
 
     # The verbs
 
     def _with_step(self, go: Callable[[], object]) -> None:
         """Do something with the step that is meant: the one under the cursor of the checklist, else the open one."""
-        rows = self.query_one("#checklist", Rows)
-        if rows.has_focus and rows.current_id and rows.current_id != self.open_id:
-            wanted = rows.current_id
+        if wanted := self._pointed_at:
 
             async def first_open() -> None:
                 await self.open(wanted)
@@ -368,6 +431,12 @@ class MainScreen(WizardScreen):
             self._saved_then(first_open)
         elif self.open_id:
             self._saved_then(go)
+
+    @property
+    def _pointed_at(self) -> str:
+        """The step under the cursor of the checklist, when the operator is there and it is not the open one."""
+        rows = self.query_one("#checklist", Rows)
+        return rows.current_id if rows.has_focus and rows.current_id != self.open_id else ""
 
     def action_apply(self) -> None:
         """Show what would change, ask, and begin."""
@@ -379,14 +448,16 @@ class MainScreen(WizardScreen):
             return
         state = self.checklist.state(step_id) if self.checklist else None
         if state and state.status == "blocked":
-            titles = listed(self.desk.step(needed).title for needed in state.blocked_by)
-            self.say(f"{state.step.title} needs first: {titles}. n goes to the next step to do.", "bad")
+            self.say(
+                f"{state.step.title} needs first: {self._titles(state.blocked_by)}. n goes to the next step to do.",
+                "bad",
+            )
             return
         self.say("looking at the machine …")
 
         def land(found: tuple[StepPlan, WayIn | None]) -> None:
             plan, way_in = found
-            if not self.is_current or step_id != self.open_id:
+            if step_id != self.open_id:
                 return
             if plan.skip or not plan.changes:
                 self.say("Nothing to change; the checks run now.")
@@ -397,20 +468,9 @@ class MainScreen(WizardScreen):
         self.background(lambda: (self.desk.plan(step_id), self.desk.way_in([step_id])), land)
 
     def _ask_to_apply(self, plan: StepPlan, way_in: WayIn | None) -> None:
-        summaries = [
-            entry.change.summary if entry.change else entry.operation.summary
-            for entry in plan.operations
-            if entry.changes
-        ]
-        lines = [f"+ {summary}" for summary in summaries[:NAMED_CHANGES]]
-        if len(summaries) > NAMED_CHANGES:
-            lines.append(f"and {len(summaries) - NAMED_CHANGES} more")
-        lines += ["", *self._way_in_lines(way_in)]
-        lines += ["It goes on by itself if this terminal closes. u takes it back.", *self._instead()]
-        number = "1 change" if len(summaries) == 1 else f"{len(summaries)} changes"
         self.say("")
-        self.app.push_screen(
-            Confirm(f"{plan.step.title}: make {number}?", lines, "Apply"),
+        self.wizard.ask(
+            before_apply(plan, self.wizard.answers, way_in, self._ends()),
             lambda yes: self.wizard.begin("apply", (plan.step.id,)) if yes else None,
         )
 
@@ -419,47 +479,44 @@ class MainScreen(WizardScreen):
         self._with_step(self._apply_all)
 
     def _apply_all(self) -> None:
-        if not self._may_begin() or self.checklist is None:
+        if not self._may_begin():
             return
-        ids = self.checklist.remaining
-        if not ids:
-            self.say("Everything is done. V runs all checks.", "good")
-            return
-        self.background(lambda: self.desk.way_in(ids), lambda way_in: self._ask_to_apply_all(ids, way_in))
+        self.say("looking at the machine …")
+
+        def look() -> tuple[Checklist, WayIn | None]:
+            # A step that is verified has something left to do when its answers have changed since.
+            self.desk.look_for_drift()
+            checklist = self.desk.checklist()
+            return checklist, self.desk.way_in(checklist.remaining)
+
+        def land(found: tuple[Checklist, WayIn | None]) -> None:
+            checklist, way_in = found
+            self.show_checklist(checklist)
+            if checklist.remaining:
+                self.say("")
+                self._ask_to_apply_all(checklist.remaining, way_in)
+            else:
+                self.say(finished(self.wizard.answers), "good")
+
+        self.background(look, land)
 
     def _ask_to_apply_all(self, ids: tuple[str, ...], way_in: WayIn | None) -> None:
-        lines = [
-            f"{len(ids)} steps are not done yet, from “{self.desk.step(ids[0]).title}” on.",
-            "Each is applied, then verified before those that need it.",
-            "Where DNS is needed it waits, for a day at most, until you have",
-            "published the records (r shows them), and goes on by itself.",
-            "",
-            *self._way_in_lines(way_in),
-            "Close this terminal when you like: the work goes on.",
-            *self._instead(),
-        ]
-        self.app.push_screen(
-            Confirm("Apply all that is left?", lines, "Apply all", careful=True),
+        titles = [self._title(step_id) for step_id in ids]
+        self.wizard.ask(
+            before_apply_all(titles, self.wizard.answers, way_in, self._ends()),
             lambda yes: self.wizard.begin("apply", ids, A_DAY) if yes else None,
         )
 
-    def _way_in_lines(self, way_in: WayIn | None) -> list[str]:
-        """What is asked of the operator where the way in changes, with the time that there is for it."""
-        from wizard.fact import WayIn
-
-        if way_in is None:
-            return []
-        seconds = self.wizard.answers.ssh.revert_after
-        lines = LOGIN_FIRST if way_in is WayIn.UNPROVED else NO_LOGIN
-        return [line.format(time=duration(seconds)) for line in lines]
-
-    def _instead(self) -> list[str]:
-        """What becomes of the run that waits, if there is one."""
+    def _ends(self) -> list[str]:
+        """What is said of the run that waits, if there is one: another run ends it."""
         if not self.wizard.waits:
             return []
-        return [f"Run {self.wizard.progress.number}, which waits for DNS, ends by this; A begins it again."]
+        run = self.wizard.progress
+        return [f"Run {run.number}, which waits for {run.awaits}, ends by this; A begins it again."]
 
     def _may_begin(self) -> bool:
+        if self.wizard.starting:
+            return False
         if self.wizard.run_goes_on and not self.wizard.waits:
             self.say("A run is going on; it has to end first. 3 shows it.", "bad")
             return False
@@ -484,7 +541,7 @@ class MainScreen(WizardScreen):
     def action_diff(self) -> None:
         """Show the operation under the cursor, or the first that changes something."""
         part = self.query_one(PlanPart)
-        if self.section != "Plan" or part.plan is None:
+        if self._pointed_at or self.section != "Plan" or part.plan is None:
             self._with_step(lambda: self._turn("Plan"))
             return
         entry = part.chosen
@@ -555,32 +612,16 @@ class MainScreen(WizardScreen):
                 self._ask_about(back, {**decided, conflict.path: conflict.decide(choice)})
 
         place = f"File {len(decided) + 1} of {len(back.conflicts)}: "
-        self.app.push_screen(Conflicting(conflict, place), answered)
+        self.wizard.ask(Conflicting(conflict, place), answered)
 
     def _ask_to_take_back(self, back: Back, decided: dict[str, Decision]) -> None:
-        lines = [f"- {summary}" for _, summary in back.changes[:NAMED_CHANGES]]
-        title = f"Take back what “{self._title(back.ids[0])}” changed?"
-        if len(back.ids) > 1:
-            counts = Counter(step for step, _ in back.changes)
-            title = f"Take back all {len(back.changes)} changes of {len(back.ids)} steps?"
-            lines = [f"- {self._title(step)}: {counts[step]}" for step in back.ids[:NAMED_CHANGES]]
-        more = (len(back.ids) if len(back.ids) > 1 else len(back.changes)) - NAMED_CHANGES
-        if more > 0:
-            lines.append(f"and {more} more")
-        kept = [path for path, word in decided.items() if word.choice == KEEP]
-        lines += ["", *(f"Kept as it is: {path}" for path in kept)]
-        lines += ["Files get back their old content; installed packages stay.", *self._instead()]
-        if back.way_in:
-            from wizard.rollback import WAY_IN
-
-            lines += ["", WAY_IN]
-        self.app.push_screen(
-            Confirm(title, lines, "Take back", careful=True),
+        self.wizard.ask(
+            before_taking_back(back, decided, self.desk.titles, self._ends()),
             lambda yes: self.wizard.begin("rollback", back.ids, decided=decided) if yes else None,
         )
 
     def _title(self, step_id: str) -> str:
-        return next((step.title for step in self.desk.steps if step.id == step_id), step_id)
+        return self.desk.titles.get(step_id, step_id)
 
     def action_keep(self) -> None:
         """Leave the setting under the cursor as the operator has it, or let go of it again."""
@@ -588,9 +629,9 @@ class MainScreen(WizardScreen):
 
         part = self.query_one(PlanPart)
         entry, step_id = part.chosen, self.open_id
-        if self.section != "Plan" or entry is None:
+        if self._pointed_at or self.section != "Plan" or part.plan is None:
             self._with_step(lambda: self._turn("Plan"))
-        elif isinstance(entry.operation, InstallPackages) or not (entry.kept or entry.changes):
+        elif entry is None or isinstance(entry.operation, InstallPackages) or not (entry.kept or entry.changes):
             self.say("There is nothing of yours in it that could be kept.")
         else:
             kept = not entry.kept
@@ -617,7 +658,7 @@ class MainScreen(WizardScreen):
         """Open the step to do next."""
         following = self.checklist.next if self.checklist else None
         if following is None:
-            self.say("Everything is done. V runs all checks.", "good")
+            self.say(finished(self.wizard.answers), "good")
             return
 
         async def go() -> None:
@@ -631,18 +672,31 @@ class MainScreen(WizardScreen):
         self._saved_then(self.wizard.leave)
 
     def complain(self, error: Exception) -> None:
-        """Say what went wrong; a missing answer opens its question."""
-        text = said_here(str(error))
+        """Say what went wrong; where an answer is missing, go to its question."""
+        text = self._in_words(error)
         self.say(text, "bad")
-        step_id = getattr(error, "step", "") or (self.open_id if isinstance(error, AnswersError) else "")
-        if step_id:
+        if not isinstance(error, AnswersError) or (self.form and self.form.changed):
+            return
+        self._refusing = True
+        step_id = getattr(error, "step", "") or self.open_id
+        if asks := self.desk.asking(error.key, step_id):
+            step_id = asks.id
+        if not step_id:
+            return
 
-            async def go() -> None:
-                await self.open(step_id, "Questions")
-                self.focus_part()
-                self.say(text, "bad")
+        async def go() -> None:
+            await self.open(step_id, "Questions")
+            self._narrowly(in_pane=True)
+            box = self.form.box_of(error) if self.form else None
+            if box is not None:
+                self._point_out(box, text)
+            else:
+                # Not into any other field: what is missing may be a password, and would be typed there.
+                self.query_one(Sections).focus()
+            self.say(text, "bad")
+            self._refusing = True
 
-            self.call_later(go)
+        self.call_later(go)
 
     def on_resize(self) -> None:
         self.wizard.show_top()
@@ -659,25 +713,26 @@ class MainScreen(WizardScreen):
     def show_keys(self) -> None:
         """Show the keys that serve now."""
         plan = next((part.plan for part in self.query(PlanPart)), None)
+        operations = plan.operations if plan else ()
         serving = key_line(
-            section=self.section, waits=self.wizard.waits, login=self.wizard.asks_for_login,
+            self.open_id, section=self.section, waits=self.wizard.waits, login=self.wizard.asks_for_login,
             word=self.wizard.may_confirm,
-            drifted=plan is not None and any(entry.is_drifted or entry.kept for entry in plan.operations),
+            drifted=any(entry.is_drifted for entry in operations), kept=any(entry.kept for entry in operations),
         )  # fmt: skip
         self.query_one(KeyBar).set_keys(TYPING_KEYS if self._typing else serving)
 
 
-def said_here(message: str) -> str:
-    """A message as it reads on the screens, where passwords are typed, not written into files."""
-    if "password_file: it is missing" in message:
-        return "A password is needed now. It is never saved: each session asks again."
-    return message
+def word_for(state: StepState) -> str:
+    """The word that a step stands in the checklist with."""
+    return "stale" if state.stale else state.status
 
 
 def _section_for(state: StepState) -> str:
-    """The part that a status asks for."""
+    """The part that a status asks for: the note of a failed step tells of a change, its checks speak for themselves."""
     match state.status:
         case "running":
+            return "Run"
+        case "failed" if state.note:
             return "Run"
         case "drifted":
             return "Plan"

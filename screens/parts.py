@@ -11,18 +11,23 @@ from textual.content import Content
 from textual.widgets import Static
 
 from screens.widgets import Follower, Row, Rows
-from screens.words import TONES, bar, check_lines, clock, listed, wrapped
+from screens.words import TONES, bar, check_lines, clock, counted, listed, wrapped
 from wizard.printable import printable
-from wizard.report import event_lines
+from wizard.report import awaited, event_lines
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from textual.app import ComposeResult
 
     from wizard.engine import PlannedOperation, StepPlan
 
+# Where the screens tell more of what is waited for.
+WHERE = {
+    "port 25": "w tells what helps", "DNS": "r shows the records", "PTR": "r shows the records",
+    "the server at home": "h has its files",
+}  # fmt: skip
 TAIL_LINES = 3
 TAIL_BYTES = 2048
 STYLES = {"good": "$text-success", "bad": "$text-error bold", "warn": "$text-warning", "dim": "dim"}
@@ -86,6 +91,8 @@ class PlanPart(Vertical):
     def __init__(self) -> None:
         super().__init__(id="plan")
         self.plan: StepPlan | None = None
+        # Where the cursor was, while the same step is looked at again.
+        self._pointed = ("", "")
 
     def compose(self) -> ComposeResult:
         yield Static("", id="plan-head", markup=False)
@@ -93,25 +100,39 @@ class PlanPart(Vertical):
 
     def wait(self) -> None:
         """Nothing is known yet."""
+        if self.plan and self.chosen:
+            self._pointed = (self.plan.step.id, self.chosen.operation.id)
         self.plan = None
         self._head("looking at the machine …")
         self.query_one(Rows).show(())
 
-    def show(self, plan: StepPlan) -> None:
-        """Show a plan."""
+    def show(self, plan: StepPlan, first: str = "") -> None:
+        """Show a plan; `first` is what has to be done before it."""
         self.plan = plan
         if plan.skip:
             self._head(f"This step is not needed: {plan.skip}.")
         elif not plan.operations:
             self._head("Nothing is changed by this step. Press v to run its checks.")
+        elif not plan.changes and any(entry.kept for entry in plan.operations):
+            self._head("Nothing else to change. k lets go what you keep as you have it; v runs the checks.")
         elif not plan.changes:
             self._head("Everything is as planned: nothing to change. v runs the checks.")
         else:
-            number, them = ("1 change", "it") if plan.changes == 1 else (f"{plan.changes} changes", "them")
-            self._head(f"{number}. Enter or d shows what exactly; a makes {them}.")
+            number, them = counted(plan.changes, "change"), "it" if plan.changes == 1 else "them"
+            make = f"needs first: {first}" if first else f"a makes {them}"
+            self._head(f"{number}. Enter or d shows what exactly; {make}.")
         if any(entry.is_drifted for entry in plan.operations):
             self._head(f"Changed since it was made. d: look, a: put {them} back, k: keep as you have it.")
-        self.query_one(Rows).show(tuple(self._rows(plan, max(30, self.size.width - 3))))
+        rows = self.query_one(Rows)
+        rows.show(tuple(self._rows(plan, max(30, self.size.width - 3))))
+        rows.point_at(str(self._start(plan)))
+
+    def _start(self, plan: StepPlan) -> int:
+        """The operation that the cursor was on, else the first that changes something."""
+        ids = [entry.operation.id for entry in plan.operations]
+        if self._pointed[0] == plan.step.id and self._pointed[1] in ids:
+            return ids.index(self._pointed[1])
+        return next((at for at, entry in enumerate(plan.operations) if entry.changes), 0)
 
     def complain(self, text: str) -> None:
         """Say why there is no plan."""
@@ -178,6 +199,8 @@ class Progress:
     missing: int = 0
     status: str = ""
     login: LoginAsked | None = None
+    awaited: tuple[str, ...] = ()
+    reasons: dict[str, list[str]] = field(default_factory=dict)
 
     def take(self, event: dict[str, Any], age: float = 0.0, now: float = 0.0) -> None:
         """Follow one event.
@@ -188,6 +211,7 @@ class Progress:
             now: the clock that never jumps.
         """
         self.login = login_after(event, now - age) or self.login
+        self._note_failure(event)
         match event["event"]:
             case "run.started":
                 self.number, self.kind, self.steps = event["run"], event["kind"], tuple(event["steps"])
@@ -198,41 +222,69 @@ class Progress:
             case "operation.finished":
                 self.doing = "" if event["status"] != "unchanged" else self.doing
             case "step.finished" if event["status"] == "applied":
-                pass
+                # It may have failed before: what a later step has mended waits for the world alone.
+                self.settled.discard(event["step"])
             case "step.finished" | "rollback.finished":
                 self.settled.add(event["step"])
             case "run.waiting":
                 self.waiting, self.missing = True, event["missing"]
-                self.doing = f"{records_are(self.missing)} missing; it goes on by itself"
+                self.awaited = awaited(event.get("checks", ()))
+                self.doing = f"for {self.awaits}: {self.missing} to come"
             case "run.finished":
                 self.status, self.doing, self.waiting = event["status"], "", False
+                self.awaited = awaited(step for step, status in event.get("steps", {}).items() if status == "applied")
             case _:
                 pass
+
+    def _note_failure(self, event: dict[str, Any]) -> None:
+        match event["event"]:
+            case "step.failed":
+                self.reasons[event["step"]] = list(event_lines(event))
+            case "step.finished" if event["status"] == "failed":
+                self.reasons.setdefault(event["step"], ["  [!!] its checks: 4 on that step says what to do"])
+            case "step.finished":
+                self.reasons.pop(event["step"], None)
+            case _:
+                pass
+
+    @property
+    def failed(self) -> set[str]:
+        """The steps that failed, and did not go well after all."""
+        return set(self.reasons)
 
     @property
     def asks_for_login(self) -> bool:
         """Whether a new login is waited for."""
         return self.login is not None and self.login.state == "waiting" and not self.status
 
+    @property
+    def awaits(self) -> str:
+        """What it waits for: "DNS and PTR"."""
+        return listed(self.awaited)
+
+    @property
+    def where(self) -> str:
+        """Which keys tell more of that."""
+        return "; ".join(dict.fromkeys(WHERE[word] for word in self.awaited if word in WHERE)) or "4 shows the checks"
+
     def short(self, now: float) -> str:
         """In a few words."""
         if self.login and self.asks_for_login:
             return f"log in again: {self.login.left(now)}"
-        return f"{len(self.settled)}/{len(self.steps)}, {'waiting for DNS' if self.waiting else self.title}"
+        what = self.title
+        if self.waiting:
+            first, *rest = self.awaited
+            what = f"waiting for {first}{' …' if rest else ''}"
+        return f"{len(self.settled)}/{len(self.steps)}, {what}"
 
     def line(self, seconds: float) -> str:
         """In one line."""
         if self.waiting:
             # No clock: a day of seconds would cost the line more than all the rest.
-            return f"{bar(len(self.settled), len(self.steps))}  waiting for DNS"
+            return f"{bar(len(self.settled), len(self.steps))}  waiting"
         if self.asks_for_login:
             return f"{bar(len(self.settled), len(self.steps))}  your new login"
         return f"{bar(len(self.settled), len(self.steps))}  {self.status or self.title}  {clock(seconds)}"
-
-
-def records_are(number: int) -> str:
-    """The beginning of a sentence on so many records."""
-    return "1 record is" if number == 1 else f"{number} records are"
 
 
 class RunPart(Vertical):
@@ -240,7 +292,7 @@ class RunPart(Vertical):
 
     def __init__(self, titles: Mapping[str, str]) -> None:
         super().__init__(id="run")
-        self._titles, self._kind, self._said, self._missing = titles, "", "", 0
+        self._titles, self._said, self._waits = titles, "", ""
         self._tail: deque[str] = deque(maxlen=TAIL_LINES)
         self._guarded = ("", "")
 
@@ -252,7 +304,7 @@ class RunPart(Vertical):
 
     def begin(self) -> None:
         """Another run: forget the last one."""
-        self._missing = 0
+        self._waits = ""
         log = self.query_one(Follower)
         log.clear()
         log.following = True
@@ -272,38 +324,43 @@ class RunPart(Vertical):
             box.set_classes(state)
             box.update(Content(printable_lines(text)))
 
-    def add(self, events: Sequence[dict[str, Any]]) -> None:
-        """Add what happened."""
+    def add(self, told: Iterable[tuple[dict[str, Any], Progress]]) -> None:
+        """Add what happened: each event, with how far the run was then."""
         log = self.query_one(Follower)
         width = max(30, log.size.width - 2) if log.size.width else 40
         lines: list[str] = []
-        for event in events:
-            for line in self._words(event):
+        for event, progress in told:
+            for line in self._words(event, progress):
                 lines += _folded(line, width)
         if lines:
             log.add(lines)
 
-    def _words(self, event: dict[str, Any]) -> Iterator[str]:
+    def _failures(self, progress: Progress) -> Iterator[str]:
+        """What failed in a run that went on with other steps, said once more where one looks."""
+        for step, lines in progress.reasons.items() if len(progress.steps) > 1 else ():
+            yield f"\n{self._titles.get(step, step)} failed:"
+            yield from lines
+
+    def _words(self, event: dict[str, Any], progress: Progress) -> Iterator[str]:
         """An event in words: those of the command line, but for what is done with other keys here."""
         match event["event"]:
             case "run.started":
-                self._kind = event["kind"]
                 yield f"Run {event['run']}: {event['kind']}. It goes on by itself if this terminal closes."
             case "step.blocked":
                 names = listed(self._titles.get(needed, needed) for needed in event["blocked_by"])
                 yield f"{self._titles.get(event['step'], event['step'])} waits for {names}"
             case "run.waiting":
-                if event["missing"] != self._missing:
-                    self._missing = event["missing"]
-                    yield (
-                        f"\n… {records_are(self._missing)} not live yet: r shows them. When they are, it goes on by "
-                        "itself; you may leave. x stops the waiting."
-                    )
+                said = f"waits for {progress.awaits}, {progress.missing} to come: {progress.where}."
+                if said != self._waits:
+                    self._waits = said
+                    yield from self._failures(progress)
+                    yield f"\n… {said} Then it goes on by itself; you may leave. x stops the waiting."
             case "guard.waiting" | "guard.proved":
                 pass
             case "run.finished":
-                made = "1 change" if event["changed"] == 1 else f"{event['changed']} changes"
-                yield f"\n{event['status']}: {made} {'taken back' if self._kind == 'rollback' else 'made'}."
+                made = counted(event["changed"], "change")
+                yield f"\n{event['status']}: {made} {'taken back' if progress.kind == 'rollback' else 'made'}."
+                yield from self._failures(progress)
             case _:
                 yield from event_lines(event)
 

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from textual import on
+from textual.binding import Binding, BindingType
 from textual.containers import Vertical, VerticalScroll
 from textual.content import Content
 from textual.message import Message
 from textual.widgets import Button, Input, Static
 
 from screens import fields
-from screens.widgets import Choice, Row, Rows
+from screens.widgets import Choice, Line, Row, Rows
+from wizard.answers import AnswersError
 from wizard.printable import printable
 
 if TYPE_CHECKING:
@@ -28,20 +30,23 @@ ADD = "+ add"
 
 
 class FieldBox(Vertical):
-    """A question with its field and, below, its help or what is wrong."""
+    """A question with its field and, below, its help or what is wrong. Ctrl+Z takes back what was typed."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("ctrl+z", "take_back", show=False)]
 
     def __init__(self, field: Field, answers: Answers, *, needed: bool) -> None:
         super().__init__(classes="field")
         self.field, self.needed = field, needed
+        self.question = fields.question(field, answers)
         self.kind = fields.kind_of(field.key)
         self.saved = "" if self.kind in {"users", "password"} else fields.shown(answers, field.key)
 
     def compose(self) -> ComposeResult:
-        yield Static(self.field.question, classes="question", markup=False)
+        yield Static(self.question, classes="question", markup=False)
         if self.kind == "choice":
             yield Choice(fields.words_of(self.field.key), self.saved)
         else:
-            yield Input(self.saved, compact=True)
+            yield Line(self.saved)
         yield Static(self.field.help, classes="note", markup=False)
 
     def on_descendant_focus(self) -> None:
@@ -66,12 +71,47 @@ class FieldBox(Vertical):
         """What is wrong with it, '' when nothing is."""
         return fields.complaint(self.field.key, self.text, needed=self.needed)
 
+    @property
+    def hint(self) -> str:
+        """What is said below the field when nothing is wrong."""
+        return self.field.help
+
+    @property
+    def told(self) -> str:
+        """The new answer, as it is said that it was saved."""
+        return f"{self.question} {self.text.strip() or 'no answer'}"
+
     def judge(self) -> None:
         """Show help or complaint."""
+        self.point_out(self.complaint)
+
+    def point_out(self, wrong: str) -> None:
+        """Show what is wrong with the answer; '' shows the help again."""
         note = self.query_one(".note", Static)
-        found = self.complaint
-        note.set_class(bool(found), "complaint")
-        note.update(Content(f"! {printable(found)}" if found else self.field.help))
+        note.set_class(bool(wrong), "complaint")
+        note.update(Content(f"! {printable(wrong)}" if wrong else self.hint))
+
+    def restore(self) -> None:
+        """Show the saved answer again."""
+        # Not as if it were typed: that would ask anew about what is being left as it was.
+        with self.prevent(Input.Changed):
+            if self.kind == "choice":
+                choice = self.query_one(Choice)
+                choice.at = choice.words.index(self.saved)
+            else:
+                self.query_one(Input).value = self.saved
+        self.judge()
+
+    def action_take_back(self) -> None:
+        """Ctrl+Z shows the saved answer again."""
+        self.restore()
+        self.post_message(StepForm.Edited())
+
+    def enter(self) -> None:
+        """Put the cursor into the field."""
+        next(widget for widget in self.query("Input, Choice, Rows") if widget.focusable).focus(scroll_visible=False)
+        # With the question above it; what is wrong may just have taken another line.
+        self.call_after_refresh(self.scroll_visible, animate=False, top=True)
 
     def suggest(self, text: str) -> None:
         """Say what is found by itself when the field is left empty."""
@@ -87,13 +127,14 @@ class PasswordBox(FieldBox):
         self.account, self._known, self.file = fields.account_of(field.key, answers), known, file
 
     def compose(self) -> ComposeResult:
-        yield Static(f"Which password shall {self.account} have?", classes="question", markup=False)
-        yield Input(id="password", password=True, compact=True)
+        yield Static(self.question, classes="question", markup=False)
+        yield Line(id="password", password=True)
         yield Static("The same again", classes="question")
-        yield Input(id="again", password=True, compact=True)
-        yield Static(self._help(), classes="note", markup=False)
+        yield Line(id="again", password=True)
+        yield Static(self.hint, classes="note", markup=False)
 
-    def _help(self) -> str:
+    @property
+    def hint(self) -> str:
         if self._known:
             return "It was typed in this session; leave empty to keep it."
         if self.file:
@@ -114,10 +155,15 @@ class PasswordBox(FieldBox):
     def complaint(self) -> str:
         return fields.password_complaint(self.text, self.query_one("#again", Input).value)
 
-    def judge(self) -> None:
-        note, found = self.query_one(".note", Static), self.complaint
-        note.set_class(bool(found), "complaint")
-        note.update(Content(f"! {found}" if found else self._help()))
+    @property
+    def told(self) -> str:
+        return f"{self.account}'s password is taken for this session"
+
+    def restore(self) -> None:
+        with self.prevent(Input.Changed):
+            for line in self.query(Input):
+                line.value = ""
+        self.judge()
 
 
 class UsersBox(FieldBox):
@@ -128,13 +174,15 @@ class UsersBox(FieldBox):
         from wizard.answers import as_tables
 
         self._desk = desk
+        self._home = answers.home.login if answers.home else ""
         self.users: list[dict[str, Any]] = as_tables(answers)["users"]
         self._before = [dict(user) for user in self.users]
+        # By name; '' forgets the one that was typed for it before.
         self.typed: dict[str, str] = {}
         self.keys: tuple[str, ...] = ()
 
     def compose(self) -> ComposeResult:
-        yield Static(self.field.question, classes="question", markup=False)
+        yield Static(self.question, classes="question", markup=False)
         yield Rows(tuple(self._lines()), id="users")
         yield Static(self.field.help, classes="note", markup=False)
 
@@ -150,7 +198,7 @@ class UsersBox(FieldBox):
 
     def has_password(self, name: str) -> bool:
         """Whether a password was typed for a user."""
-        return name in self.typed or name in self._desk.passwords
+        return bool(self.typed[name]) if name in self.typed else name in self._desk.passwords
 
     @property
     def text(self) -> str:
@@ -163,6 +211,15 @@ class UsersBox(FieldBox):
     @property
     def complaint(self) -> str:
         return ""
+
+    @property
+    def told(self) -> str:
+        return f"the users: {', '.join(user['name'] for user in self.users) or 'none'}"
+
+    def restore(self) -> None:
+        self.users, self.typed = [dict(user) for user in self._before], {}
+        self.query_one(Rows).show(tuple(self._lines()))
+        self.judge()
 
     @on(Rows.Chosen)
     def edit(self, event: Rows.Chosen) -> None:
@@ -180,7 +237,8 @@ class UsersBox(FieldBox):
 
         from screens.user_form import UserForm
 
-        self.app.push_screen(UserForm(dict(user), others, has_password=self.has_password(user["name"])), take)
+        form = UserForm(dict(user), others, self._home, has_password=self.has_password(user["name"]))
+        self.app.push_screen(form, take)
 
     def _newcomer(self) -> dict[str, Any]:
         """An empty entry. The first is the administrator, who logs in with the key that root was reached with."""
@@ -189,6 +247,10 @@ class UsersBox(FieldBox):
         return {"name": "", "role": "admin", "ssh_keys": list(self.keys), "password_file": ""}
 
     def _take(self, at: int, result: dict[str, Any]) -> None:
+        for user in self.users[at : at + 1]:
+            if user["name"] != result.get("name"):
+                # Removed or renamed: whoever gets that name next has a password of their own.
+                self.typed[user["name"]] = ""
         if result.get("remove"):
             del self.users[at]
         else:
@@ -212,7 +274,7 @@ class StepForm(VerticalScroll, can_focus=False):
 
     def __init__(self, step: Step, answers: Answers, desk: Desk) -> None:
         super().__init__(classes="form")
-        self.step, self._answers, self._desk = step, answers, desk
+        self.step, self.answers, self._desk = step, answers, desk
 
     def compose(self) -> ComposeResult:
         yield Static(" ".join(self.step.why.split()), classes="why", markup=False)
@@ -228,13 +290,13 @@ class StepForm(VerticalScroll, can_focus=False):
     def _box(self, field: Field) -> FieldBox:
         match fields.kind_of(field.key):
             case "users":
-                return UsersBox(field, self._answers, self._desk)
+                return UsersBox(field, self.answers, self._desk)
             case "password":
-                account = fields.account_of(field.key, self._answers)
-                file = fields.shown(self._answers, field.key)
-                return PasswordBox(field, self._answers, known=account in self._desk.passwords, file=file)
+                account = fields.account_of(field.key, self.answers)
+                file = fields.shown(self.answers, field.key)
+                return PasswordBox(field, self.answers, known=account in self._desk.passwords, file=file)
             case _:
-                return FieldBox(field, self._answers, needed=field.key in self.step.needs)
+                return FieldBox(field, self.answers, needed=field.key in self.step.needs)
 
     @property
     def boxes(self) -> tuple[FieldBox, ...]:
@@ -251,6 +313,22 @@ class StepForm(VerticalScroll, can_focus=False):
         """The first thing that is wrong, with its field."""
         return next(((found, box) for box in self.boxes if (found := box.complaint)), None)
 
+    def box_of(self, error: Exception) -> FieldBox | None:
+        """The field that an error is about, when it is one of these."""
+        key = error.key if isinstance(error, AnswersError) else ""
+        return next((box for box in self.boxes if fields.is_about(key, box.field)), None)
+
+    def leave_as_it_was(self, box: FieldBox | None) -> None:
+        """Show the saved answer again in a field that is wrong; in all, where it is not theirs to mend."""
+        for one in [box] if box is not None and box.changed else self.boxes:
+            one.restore()
+
+    @property
+    def told(self) -> str:
+        """What will have been saved, in a sentence."""
+        changed = [box.told for box in self.boxes if box.changed]
+        return f"Saved: {changed[0]}" if len(changed) == 1 else f"Saved {len(changed)} answers."
+
     def changes(self) -> dict[str, Any]:
         """New answers by dotted key; nothing may be wrong with them."""
         found: dict[str, Any] = {}
@@ -264,7 +342,7 @@ class StepForm(VerticalScroll, can_focus=False):
         return found
 
     def passwords(self) -> dict[str, str]:
-        """What was typed, by account."""
+        """What was typed, by account; '' where the password is to be forgotten."""
         found: dict[str, str] = {}
         for box in self.boxes:
             if isinstance(box, UsersBox):
@@ -275,7 +353,7 @@ class StepForm(VerticalScroll, can_focus=False):
 
     def _home_login(self) -> str:
         typed = [box.text.strip() for box in self.boxes if box.field.key == "home.login"]
-        return typed[0] if typed else fields.account_of("home.", self._answers)
+        return typed[0] if typed else fields.account_of("home.", self.answers)
 
     def suggest(self, found: Mapping[str, str]) -> None:
         """Show what the machine itself suggests."""
@@ -311,12 +389,6 @@ class StepForm(VerticalScroll, can_focus=False):
         """A choice cannot be wrong."""
         event.stop()
         self.post_message(self.Edited())
-
-    @on(Input.Submitted)
-    def go_on(self, event: Input.Submitted) -> None:
-        """Enter goes to the next field."""
-        event.stop()
-        self.screen.focus_next()
 
     @on(Button.Pressed)
     def save(self, event: Button.Pressed) -> None:

@@ -24,6 +24,8 @@ PROBE_SECONDS = 0.5
 ESCAPE_MILLISECONDS = "250"
 DEAF = frozenset({"", "dumb", "unknown", "network"})
 SIXTEEN_COLOURS = ("linux", "vt", "ansi", "screen.linux", "cons", "xterm-16color")
+# How much each way of drawing asks of a terminal.
+ASKS = {"plain": 0, "sixteen": 1, "dark": 2, "light": 2}
 
 
 @dataclass(frozen=True)
@@ -99,9 +101,12 @@ def _sixteen(term: str) -> bool:
     return term.startswith(SIXTEEN_COLOURS)
 
 
+def looks_for(found: str, chosen: str) -> str:
+    """How to draw: as the operator once chose with a key, where this terminal can; else as was found out of it."""
+    return chosen if ASKS.get(chosen, ASKS["dark"] + 1) <= ASKS[found] else found
+
+
 def _looks(environment: Mapping[str, str]) -> str:
-    if wanted := environment.get("RELAY_WIZARD_LOOKS", ""):
-        return wanted
     if not draws_unicode(environment):
         return "plain"
     return "sixteen" if environment.get("NO_COLOR") or _sixteen(environment.get("TERM", "")) else "dark"

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
     from textual.app import ComposeResult
 
+    from screens.base import Keys
+
 # Bytes of output taken in at once: small enough that a key press between two of them is answered at once.
 CHUNK = 1 << 14
 CHUNK_PAUSE = 0.1
@@ -29,9 +31,14 @@ SHOWN = 1 << 20
 
 
 class TextScreen(SubScreen):
-    """A text. It can be scrolled, copied, read with your pager and saved."""
+    """A text; one with a name can be saved under it."""
 
-    KEYS = (("Esc", "Back"), ("Up/Down", "Scroll"), ("c", "Copy"), ("p", "Pager"), ("s", "Save"))
+    HELP = (
+        "A text to be read. It can be scrolled, copied (where your terminal lets programs do that), and read with "
+        "your pager, where long lines are whole and the mouse can select them. What is saved lies in the home folder "
+        "of the user who can log in by SSH. Esc goes back to where you came from."
+    )
+    KEYS: Keys = (("Esc", "Back"), ("Up/Down", "Scroll"), ("c", "Copy"), ("p", "Pager"), ("s", "Save"))
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("c", "copy", show=False),
         Binding("p", "pager", show=False),
@@ -41,6 +48,8 @@ class TextScreen(SubScreen):
     def __init__(self, title: str, text: str, name: str) -> None:
         super().__init__()
         self._title, self._text, self._name = title, text, name
+        if not name:
+            self.KEYS = self.KEYS[:-1]
 
     def body(self) -> ComposeResult:
         with VerticalScroll(classes="text", can_focus=True):
@@ -52,7 +61,7 @@ class TextScreen(SubScreen):
 
     def action_copy(self) -> None:
         """Copy the whole text by OSC 52."""
-        copy(self, self._text, "the text")
+        copy(self, self._text, "the text", " Else: p or s." if self._name else " Else: p.")
 
     def action_pager(self) -> None:
         """Read it with the pager."""
@@ -73,10 +82,10 @@ def coloured(text: str) -> Content:
     return Content("\n").join(lines)
 
 
-def copy(screen: SubScreen, text: str, what: str) -> None:
+def copy(screen: SubScreen, text: str, what: str, otherwise: str = " Else: p or s.") -> None:
     """Hand a text to the terminal's clipboard, and say how to get it otherwise."""
     screen.app.copy_to_clipboard(text)
-    screen.say(f"Copied {what}, if your terminal allows it. Else: p opens the pager, s saves a file.", "good")
+    screen.say(f"Copied, if your terminal allows it: {what}.{otherwise}", "good")
 
 
 def page(screen: SubScreen, text: str) -> None:
@@ -106,6 +115,10 @@ def save(screen: SubScreen, name: str, text: str) -> None:
 class LogScreen(SubScreen):
     """All that the commands of a run said, as it comes."""
 
+    HELP = (
+        "All that the commands of the last run said, as it comes. Scroll up to read in peace, End follows the last "
+        "lines again. Esc goes back; the run goes on whatever you do here."
+    )
     KEYS = (("Esc", "Back"), ("Up/Down", "Scroll"), ("End", "Follow"), ("p", "Pager"))
     BINDINGS: ClassVar[list[BindingType]] = [Binding("p", "pager", show=False)]
 

@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from textual import on
 from textual.binding import Binding, BindingType
-from textual.containers import Horizontal, VerticalScroll
+from textual.containers import Horizontal
 from textual.content import Content
-from textual.screen import ModalScreen
 from textual.widgets import Button, Input, Static, TextArea
 
 from screens import fields
-from screens.widgets import Choice
+from screens.dialogs import Dialog
+from screens.widgets import Choice, Line
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -20,41 +20,53 @@ if TYPE_CHECKING:
     from textual.app import ComposeResult
 
 
-class UserForm(ModalScreen[dict[str, Any] | None]):
+class UserForm(Dialog[dict[str, Any] | None]):
     """A user: login name, role, SSH keys, password typed twice.
 
     Its result is the user's table with the typed password as "password"; {"remove": True} when it is to go; None when
     all stays as it was.
     """
 
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape", "cancel", show=False),
-        Binding("ctrl+s", "save", show=False),
-    ]
+    HELP = (
+        "A user. One of the role mail can send mail through this server, and nothing else. One of the role admin has "
+        "a shell and sudo, and logs in by SSH: paste the public key, a line that begins with ssh-ed25519 or alike. "
+        "The password is typed twice and never saved."
+    )
 
-    def __init__(self, user: dict[str, Any], others: Sequence[str], *, has_password: bool) -> None:
+    KEYS = (("Tab", "Next"), ("Space", "Role"), ("Ctrl+S", "Save"), ("Esc", "Cancel"), ("F1", "Help"))
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("ctrl+s", "save", show=False)]
+
+    def __init__(self, user: dict[str, Any], others: Sequence[str], home: str = "", *, has_password: bool) -> None:
+        """Show an entry.
+
+        Args:
+            user: the table; of a newcomer with an empty name.
+            others: the names of the other users.
+            home: the login of the server at home, '' without one.
+            has_password: whether the user's password was typed in this session.
+        """
         super().__init__()
-        self._user, self._others, self._has_password = user, list(others), has_password
+        self._user, self._others, self._home, self._has_password = user, list(others), home, has_password
+        self._warned = False
 
     def compose(self) -> ComposeResult:
         user = self._user
-        with VerticalScroll(id="dialog", can_focus=False) as box:
-            box.border_title = "User"
+        with self.box("User"):
             yield Static("Login name", classes="question")
-            yield Input(user.get("name", ""), id="name", compact=True, placeholder="anna")
+            yield Line(user.get("name", ""), id="name", placeholder="anna")
             yield Static("mail: sends mail, nothing else.  admin: shell and sudo.", classes="question")
             yield Choice(fields.CHOICES["users.role"], user.get("role", "mail"), id="role")
             yield Static("Public SSH keys, one a line (needed by an admin)", classes="question")
             yield TextArea("\n".join(user.get("ssh_keys", ())), id="ssh_keys", compact=True, soft_wrap=False)
             yield Static(self._password_text(), classes="question")
-            yield Input(id="password", password=True, compact=True)
+            yield Line(id="password", password=True)
             yield Static("The same again", classes="question")
-            yield Input(id="again", password=True, compact=True)
+            yield Line(id="again", password=True)
             yield Static("", id="complaint", classes="complaint", markup=False)
             with Horizontal(id="buttons"):
                 yield Button("Save", id="save", compact=True)
                 if user.get("name"):
-                    yield Button("Remove this user", id="remove", compact=True)
+                    yield Button("Remove", id="remove", compact=True)
                 yield Button("Cancel", id="cancel", compact=True)
 
     def _password_text(self) -> str:
@@ -65,7 +77,7 @@ class UserForm(ModalScreen[dict[str, Any] | None]):
         return "Password (an admin with a key may go without)"
 
     def on_mount(self) -> None:
-        self.query_one("#name").focus()
+        self.query_one("#name").focus(scroll_visible=False)
 
     def table(self) -> dict[str, Any]:
         """The user as typed."""
@@ -81,29 +93,38 @@ class UserForm(ModalScreen[dict[str, Any] | None]):
         """What is wrong, '' when nothing is."""
         user = self.table()
         typed = self.query_one("#password", Input).value
-        found = fields.user_complaint(user, self._others)
+        found = fields.user_complaint(user, self._others, self._home)
         found = found or fields.password_complaint(typed, self.query_one("#again", Input).value)
         if found or user["role"] == "admin":
             return found or (
-                "" if user["ssh_keys"] or typed or self._knows_one() else "an admin needs a key or a password"
+                "" if user["ssh_keys"] or typed or self._knows_one(user) else "an admin needs a key or a password"
             )
-        return "" if typed or self._knows_one() else "a mail user needs a password"
+        return "" if typed or self._knows_one(user) else "a mail user needs a password"
 
-    def _knows_one(self) -> bool:
-        return self._has_password or bool(self._user.get("password_file"))
+    def _knows_one(self, user: dict[str, Any]) -> bool:
+        """Whether there is a password for this name: one that was typed belongs to the name it was typed for."""
+        return bool(user.get("password_file")) or (self._has_password and user["name"] == self._user["name"])
+
+    @property
+    def unsaved(self) -> bool:
+        typed = self.query_one("#password", Input).value or self.query_one("#again", Input).value
+        return bool(typed) or self.table() != self._user
 
     @on(Input.Changed)
     @on(TextArea.Changed)
     @on(Choice.Changed)
     def judge(self) -> None:
         """Say what is wrong while one types."""
-        found = self.complaint()
-        self.query_one("#complaint", Static).update(Content(f"! {found}" if found else ""))
+        self._warned = False
+        self._complain(self.complaint())
 
-    @on(Input.Submitted)
-    def go_on(self) -> None:
-        """Enter goes to the next field."""
-        self.focus_next()
+    def _complain(self, text: str) -> None:
+        self.query_one("#complaint", Static).update(Content(f"! {text}" if text else ""))
+
+    def _refuse(self, text: str) -> None:
+        """Say why the form stays, where it is seen on a small screen too."""
+        self._complain(text)
+        self.call_after_refresh(self.query_one("#complaint").scroll_visible, animate=False)
 
     def on_button_pressed(self, event: Button.Pressed) -> None:
         match event.button.id:
@@ -112,15 +133,19 @@ class UserForm(ModalScreen[dict[str, Any] | None]):
             case "remove":
                 self.dismiss({"remove": True})
             case _:
-                self.dismiss(None)
+                self.action_give_up()
 
     def action_save(self) -> None:
         """Hand the entry back when nothing is wrong with it."""
         if found := self.complaint():
-            self.query_one("#complaint", Static).update(Content(f"! {found}"))
+            self._refuse(found)
         else:
             self.dismiss({**self.table(), "password": self.query_one("#password", Input).value})
 
-    def action_cancel(self) -> None:
-        """Change nothing."""
-        self.dismiss(None)
+    def action_give_up(self) -> None:
+        """Change nothing; what was typed is dropped only when that is meant."""
+        if self.unsaved and not self._warned:
+            self._warned = True
+            self._refuse("not saved: Ctrl+S saves it, Esc once more drops it")
+        else:
+            self.dismiss(None)

@@ -15,7 +15,7 @@ from textual.reactive import reactive
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
 from textual.widget import Widget
-from textual.widgets import Log, Static
+from textual.widgets import Input, Log, Static
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -175,6 +175,29 @@ class Rows(ScrollView, can_focus=True):
         return self.get_component_rich_style(f"rows--{row.tone or 'plain'}")
 
 
+class Line(Input):
+    """A line to type into. To come to it selects nothing: the next key would replace the answer.
+
+    Enter and Tab go on before any later key is handed out: on a slow line several come at once, and what is typed after
+    them must not land in this field.
+    """
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("enter,tab", "app.focus_next", show=False, priority=True),
+        Binding("shift+tab", "app.focus_previous", show=False, priority=True),
+    ]
+
+    def __init__(
+        self,
+        value: str = "",
+        *,
+        id: str | None = None,  # noqa: A002 - Textual's word
+        password: bool = False,
+        placeholder: str = "",
+    ) -> None:
+        super().__init__(value, id=id, password=password, placeholder=placeholder, compact=True, select_on_focus=False)
+
+
 class Choice(Widget, can_focus=True):
     """One of a few words, "< yes >": Space and the arrows go through them."""
 
@@ -297,13 +320,22 @@ class KeyBar(Static):
 
     def __init__(self, keys: Sequence[tuple[str, str]]) -> None:
         super().__init__("", markup=False, id="keys")
+        self._keys: tuple[tuple[str, str], ...] = ()
         self._shown: tuple[tuple[str, str], ...] = ()
         self.set_keys(keys)
 
+    def on_resize(self) -> None:
+        self.set_keys(self._keys)
+
     def set_keys(self, keys: Sequence[tuple[str, str]]) -> None:
-        """Show these keys, each with its word."""
-        if tuple(keys) == self._shown:
-            return
-        self._shown = tuple(keys)
-        parts = [Content.assemble((f" {key}", "bold"), f" {word} ") for key, word in keys]
-        self.update(Content("").join(parts))
+        """Show these keys, each with its word; where there is no room, the last ones without."""
+        self._keys = tuple(keys)
+        shown, room = self._keys, self.size.width
+        for named in reversed(range(len(keys))):
+            if not room or sum(len(key) + len(word) + 2 + bool(word) for key, word in shown) <= room:
+                break
+            shown = (*keys[:named], *((key, "") for key, _ in keys[named:]))
+        if shown != self._shown:
+            self._shown = shown
+            parts = [Content.assemble((f" {key}", "bold"), f" {word} " if word else " ") for key, word in shown]
+            self.update(Content("").join(parts))

@@ -10,22 +10,27 @@ from wizard.printable import printable
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
+    from wizard.answers import Answers
+
 # One character for each status; the word always stands beside it. The plain look turns them into ASCII.
 GLYPHS = {
-    "verified": "✓", "running": "▸", "failed": "✗", "drifted": "≠", "applied": "…", "ready": "○", "pending": "?",
-    "blocked": "·", "skipped": "-",
+    "verified": "✓", "stale": "!", "running": "▸", "failed": "✗", "drifted": "≠", "applied": "…", "ready": "○",
+    "pending": "?", "blocked": "·", "skipped": "-",
     "pass": "✓", "warn": "!", "fail": "✗", "skip": "-",
     "published": "✓", "missing": "○", "wrong": "✗", "unknown": "?", "silent": "?",
 }  # fmt: skip
+# What is said while there is neither a user nor a server at home.
+NOBODY = "nobody can send mail yet: add a mail user (Users), or answer The way home."
 # How a row is coloured; never the only sign.
 TONES = {
-    "verified": "good", "running": "accent", "failed": "bad", "drifted": "warn", "applied": "warn", "ready": "",
-    "pending": "", "blocked": "dim", "skipped": "dim",
+    "verified": "good", "stale": "warn", "running": "accent", "failed": "bad", "drifted": "warn", "applied": "warn",
+    "ready": "", "pending": "", "blocked": "dim", "skipped": "dim",
     "pass": "good", "warn": "warn", "fail": "bad", "skip": "dim",
     "published": "good", "missing": "warn", "wrong": "bad", "unknown": "dim",
 }  # fmt: skip
 MEANINGS = {
     "verified": "done, and its checks passed",
+    "stale": "verified, but what it builds on has changed since",
     "running": "being done now",
     "failed": "a check or a change failed: see Checks and Run",
     "drifted": "something was changed since: see Plan",
@@ -76,6 +81,11 @@ def wrapped(text: str, width: int, indent: str = "", hang: str = "") -> Iterator
         ) or [indent.rstrip()]  # fmt: skip
 
 
+def fitted(text: str, width: int) -> str:
+    """A text cut to a width."""
+    return text if len(text) <= width else f"{text[: width - 1]}…"
+
+
 def bar(done: int, total: int, width: int = 10) -> str:
     """A text bar: "[####......] 4/10"."""
     filled = width * done // total if total else 0
@@ -102,6 +112,19 @@ def moment(stamp: str | None) -> str:
     from datetime import datetime
 
     return datetime.fromisoformat(stamp).strftime("%-d %b %H:%M UTC")
+
+
+def counted(number: int, word: str) -> str:
+    """So many of something: "1 check", "2 checks"."""
+    return f"{number} {word}{'' if number == 1 else 's'}"
+
+
+def finished(answers: Answers) -> str:
+    """What is said when nothing is left to do."""
+    if not answers.senders:
+        return f"Everything is done, but {NOBODY}"
+    home = "h home's files, " * (answers.home is not None)
+    return f"Everything is done: {home}c mail programs, m mail test, V checks all again."
 
 
 def listed(names: Iterable[str]) -> str:

@@ -6,7 +6,10 @@ The connection is cut once while packages are installed, and once while DNS is w
 from __future__ import annotations
 
 import os
+import re
+import shlex
 import subprocess
+import tempfile
 import time
 from collections.abc import Iterator
 
@@ -124,10 +127,13 @@ def until_the_run_ends(terminal: Terminal, lab: Lab, words: str, patience: float
         raise AssertionError(f"{error}\n{told[-6000:]}") from error
 
 
-def carry_the_folder_home(lab: Lab) -> None:
-    """Copy what the wizard saved to the server at home, and run its script there."""
-    folder = "/root/relay-wizard-home"
-    packed = subprocess.run(lab.vps.argv(["tar", "-C", folder, "-cf", "-", "."]), capture_output=True, check=True)
+def carry_the_folder_home(lab: Lab, line: str) -> None:
+    """Fetch what the wizard saved by the line that it showed, carry it to the server at home, run its script there."""
+    with tempfile.TemporaryDirectory() as here:
+        scp, *words = shlex.split(line)
+        subprocess.run([*lab.from_outside(scp), *words], cwd=here, check=True, timeout=60)
+        folder = f"{here}/relay-wizard-home"
+        packed = subprocess.run(["tar", "-C", folder, "-cf", "-", "."], capture_output=True, check=True)
     lab.home.run("mkdir", "-p", HOME_FOLDER)
     lab.home.run("tar", "-C", HOME_FOLDER, "-xf", "-", stdin=packed.stdout)
     lab.home.write(HOME_PASSWORD, SECRETS[HOME_PASSWORD], 0o600)
@@ -172,14 +178,16 @@ def make_it(fresh: Lab) -> None:
         second.press("h")
         second.shows("setup.sh")
         second.press("s")
-        second.shows("Saved. At home")
+        second.shows("Saved. c copies the line that fetches it.")
+        line = re.search(r"scp -P \d+ -r \S+ \.", second.picture.text)
         second.press(ESC, "r")
         second.shows("missing", 60)
         # Once while DNS is waited for.
         cut(second)
 
     publish(fresh)
-    carry_the_folder_home(fresh)
+    assert line is not None
+    carry_the_folder_home(fresh, line[0])
     with connect(fresh, user="boss", port=NEW_PORT) as third:
         # Nobody asks it to: the run has waited, and has kept the passwords that were typed in the first session.
         third.shows("run 1", 60)

@@ -11,6 +11,7 @@ import sys
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from screens.desk import Desk
 from state.store import Store
 from wizard.answers import as_tables, parse
 from wizard.check import Check, Finding, Severity, failed, passed, warned
+from wizard.checks.network import ticket
 from wizard.fact import Context
 from wizard.host import DryRunHost, Host, LocalHost
 from wizard.operation import Change, Operation, OperationFailed
@@ -31,6 +33,7 @@ ANSWERS = {
     "home": {"domains": ["hearth.example"], "address": "198.51.100.80"},
 }
 WAIT_FOR_WORLD = ("dns", "ptr")
+ONLY_ASK = ("preflight", "clients")
 
 
 @dataclass(frozen=True)
@@ -70,22 +73,23 @@ class Say(Operation):
 class Whisper(Operation):
     """Hands a password to a command on standard input, which prints it as a careless one would."""
 
+    account: str
     secret: Secret
     marker: str
 
     @property
     def id(self) -> str:
-        return "whisper"
+        return f"whisper.{self.account}"
 
     @property
     def summary(self) -> str:
-        return "set the password"
+        return f"set the password of {self.account}"
 
     def diff(self, host: Host) -> Change | None:
         return None if host.stat(self.marker) else Change(self.summary)
 
     def apply(self, host: Host) -> None:
-        host.run(["sh", "-c", "cat; sleep 2"], stdin=self.secret.reveal().encode())
+        host.run(["sh", "-c", "cat; sleep 1"], stdin=self.secret.reveal().encode())
         host.write(self.marker, b"done\n")
 
 
@@ -120,6 +124,7 @@ class Demo:
         broken: ids of steps whose check fails.
         found: what the check of a step finds, where it is not what one expects.
         hold: applying waits for it, when there is one.
+        port_25: the probe of port 25 waits for it, when there is one.
     """
 
     root: str = ""
@@ -128,14 +133,14 @@ class Demo:
     broken: set[str] = field(default_factory=set)
     found: dict[str, Finding] = field(default_factory=dict)
     hold: threading.Event | None = None
+    port_25: threading.Event | None = None
 
     def steps(self) -> tuple[Step, ...]:
         return tuple(self._step(step) for step in STEPS)
 
     def _step(self, step: Step) -> Step:
-        return replace(
-            step, plan=lambda context: self._plan(step, context), checks=lambda context: self._checks(step, context)
-        )
+        made = replace(step, checks=lambda context: self._checks(step, context))
+        return made if step.id in ONLY_ASK else replace(made, plan=lambda context: self._plan(step, context))
 
     def settle(self, desk: Desk, host: Host, status: Mapping[str, str]) -> None:
         """Have steps stand so, as if a run had made them: their files as planned, and so observed."""
@@ -155,14 +160,22 @@ class Demo:
         return "\n".join([f"# {step.title}", *lines, *users, ""])
 
     def _plan(self, step: Step, context: Context) -> list[Operation]:
-        if step.id in {"preflight", "clients"}:
-            return []
         found: list[Operation] = [Hold(self.hold)] if self.hold else []
         if self.chatter:
             found.append(Say(step.id, self.chatter, self.pause, f"{self.root}/var/demo/{step.id}"))
-        if step.id == "root_password" and (secret := context.password("root", "")) is not None:
-            found.append(Whisper(secret, f"{self.root}/var/demo/whispered"))
+        found += [
+            Whisper(account, secret, f"{self.root}/var/demo/whispered-{account}")
+            for account in self._accounts(step, context)
+            if (secret := context.password(account, "")) is not None
+        ]
         return [*found, WriteFile(self._path(step), self._content(step, context), check_candidate=())]
+
+    def _accounts(self, step: Step, context: Context) -> list[str]:
+        """Whose passwords a step sets; home's too, with the users: its own step comes after DNS."""
+        if step.id == "root_password":
+            return ["root"]
+        mail = [user.name for user in context.answers.users]
+        return [*mail, "home"] if step.id == "users" and mail else []
 
     def _checks(self, step: Step, context: Context) -> list[Check]:
         path, world = self._path(step), f"{self.root}/world/{step.id}"
@@ -174,7 +187,7 @@ class Demo:
                 return failed(
                     f"the daemon of {step.title}", "[red]broken[/red] \x1b[31m", "an answer", "Mend it, then press v."
                 )
-            if step.id in {"preflight", "clients"} or host.read(path):
+            if step.id in ONLY_ASK or host.read(path):
                 return passed(path, "as planned", "as planned")
             return failed(path, "it is not there", "as planned", f"Run: relay-wizard apply {step.id}")
 
@@ -188,17 +201,22 @@ class Demo:
 
         checks = [Check(f"{step.id}.there", f"{step.title} is as planned", there)]
         if step.id == "preflight":
-            checks.append(Check("preflight.port_25_out", "The provider lets mail out (port 25)", self._port_25))
+            port_25 = partial(self._port_25, context)
+            checks.append(Check("preflight.port_25_out", "The provider lets mail out (port 25)", port_25, outside=True))
             checks.append(Check("preflight.memory", "There is memory enough", memory, Severity.RECOMMENDED))
         if step.id in WAIT_FOR_WORLD:
             checks.append(Check(f"{step.id}.live", f"{step.title}: the world sees it", published, outside=True))
         return checks
 
-    def _port_25(self, host: Host) -> Finding:
+    def _port_25(self, context: Context, host: Host) -> Finding:
         asked, want = "port 25 of mx.bigmail.example", "a banner that begins with 220"
+        if self.port_25 is not None:
+            self.port_25.wait(30)
         if host.read(f"{self.root}/world/port_25_closed"):
-            do = "Open a ticket with your provider: “Please open outbound TCP port 25 for 192.0.2.10.”"
-            return failed(asked, "no answer within 10 s", want, do)
+            do = f'Open a ticket with this text: "{ticket(context)}" Then: relay-wizard verify preflight'
+            return failed(asked, "mx.bigmail.example: no answer within 10 seconds", want, do)
+        if host.read(f"{self.root}/world/no_route"):
+            return failed(asked, "no IPv4 route to the Internet", want, "Bring the network up: ip -4 route")
         return passed(asked, "220 mx.bigmail.example ESMTP", want)
 
 
@@ -225,7 +243,7 @@ class Show:
         (self.folder / "root/var/demo").mkdir(parents=True, exist_ok=True)
         redactor = Redactor()
         look = DryRunHost(redactor=redactor)
-        desk = Desk(self.state, self.steps(), look, self.launch, look, exports=self.folder)
+        desk = Desk(self.state, self.steps(), look, self.launch, look)
         desk.redactor = redactor
         with desk.engine() as engine:
             if engine.store.answers() is None:

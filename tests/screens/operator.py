@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from textual.pilot import Pilot
+from textual.widgets import Static
 
 from screens.application import RelayWizard
 from screens.desk import Desk
@@ -43,6 +44,21 @@ class Operator:
         screen = self.wizard.screen
         lines = screen._compositor.render_strips()
         return "\n".join(strip.text for strip in lines)
+
+    @property
+    def said(self) -> str:
+        """The message line, however many lines it takes."""
+        return str(self.wizard.screen.query_one("#message", Static).render())
+
+    @property
+    def stands(self) -> str:
+        """How the open step stands, however many lines that takes; what is cut off on the screen is not in it."""
+        line = self.wizard.main.query_one("#status", Static)
+        return " ".join(" ".join(line.render_line(y).text for y in range(line.size.height)).split())
+
+    async def hears(self, text: str) -> None:
+        """Wait until the message line says something."""
+        await self.until(lambda: text in self.said)
 
     async def until(self, what: str | Callable[[], object]) -> str:
         """Wait until a text is seen, or something is true."""

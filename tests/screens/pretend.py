@@ -64,8 +64,9 @@ def fake_desk(
     steps = (demo or Demo()).steps()
     host = PatientHost(records=dict(UNPUBLISHED))
     host.commands[("systemctl",)] = "active"
+    host.put("/etc/passwd", "root:x:0:0:root:/root:/bin/bash\n")
     state = folder / "state"
-    desk = Desk(state, steps, host, in_a_thread(steps, state, host), host, exports=folder)
+    desk = Desk(state, steps, host, in_a_thread(steps, state, host), host)
     with desk.engine() as engine:
         if answers is not None:
             engine.store.save_answers(as_tables(parse(answers)))

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from textual import events
 from textual.widgets import Input
 
 from screens import fields
 from screens.questions import FieldBox
 from screens.widgets import Choice
-from tests.screens.demo import ANSWERS
+from tests.screens.demo import ANSWERS, Demo
 from tests.screens.operator import at_the_desk
+from tests.screens.pretend import fake_desk
 from wizard.answers import Answers
 from wizard.steps import STEPS
 
@@ -55,12 +58,107 @@ async def test_a_wrong_answer_is_told_while_one_types_and_never_saved(key: str, 
         assert operator.desk.answers() == before
 
 
-async def test_answers_must_fit_together(tmp_path: Path) -> None:
+async def test_answers_that_do_not_fit_together_hold_nobody(tmp_path: Path) -> None:
+    async with at_the_desk(tmp_path, {"relay": ANSWERS["relay"]}) as operator:
+        await operator.open("The way home")
+        domains = operator.wizard.main.query(FieldBox).first()
+        await operator.type("brightmail.example")
+        await operator.press("tab")
+        await operator.type("198.51.100.80")
+        await operator.press("escape", "2")
+        await operator.hears("Not saved; once more leaves it as it was.")
+        assert "is the relay's own domain" in operator.said
+        assert domains.query_one(Input).has_focus
+        await operator.press("end", *["backspace"] * 30)
+        await operator.press("escape", "n")
+        await operator.hears("Which domains does your home server have? Needed first.")
+        await operator.press("escape", "n")
+        # The address alone is no home server: it is dropped, and the operator goes on.
+        await operator.until(lambda: operator.wizard.main.open_id == "preflight")
+        assert operator.desk.answers().home is None
+
+        await operator.open("The way home")
+        await operator.type("hearth.example")
+        await operator.press("escape", "q")
+        await operator.hears("Under which address or name is home reached? Needed first.")
+        assert operator.wizard.main.query(FieldBox)[1].query_one(Input).has_focus
+        await operator.press("ctrl+q")
+        await operator.until(lambda: operator.wizard._exit)
+
+
+async def test_what_is_typed_ahead_lands_in_the_field_that_it_was_meant_for(tmp_path: Path) -> None:
+    async with at_the_desk(tmp_path, {"relay": ANSWERS["relay"]}) as operator:
+        await operator.open("The way home")
+        domains, address, *_ = operator.wizard.main.query(FieldBox)
+        # All at once, as a slow line brings it: nothing is drawn in between.
+        for key in [*"hearth.example", "enter", *"home.example", "shift+tab", *".net"]:
+            operator.wizard.post_message(events.Key(key, key if len(key) == 1 else None))
+        await operator.until(lambda: domains.text == "hearth.example.net")
+        assert address.text == "home.example"
+
+
+async def test_one_wrong_answer_does_not_take_the_others_along(tmp_path: Path) -> None:
     async with at_the_desk(tmp_path, ANSWERS) as operator:
         await operator.open("The way home")
-        operator.wizard.main.query(Input).first().value = "brightmail.example"
+        domains, _, port, *_ = operator.wizard.main.query(FieldBox)
+        domains.query_one(Input).value = "hearth.example, grove.example"
+        port.query_one(Input).value = "seventy"
         await operator.press("escape", "2")
-        await operator.until("is the relay's own domain")
+        await operator.hears("Not saved; once more leaves it as it was. On which port")
+        await operator.press("escape", "2")
+        await operator.hears("Saved: Which domains does your home server have? hearth.example, grove.example")
+        home = operator.desk.answers().home
+        assert home is not None
+        assert (home.domains, home.port) == (("hearth.example", "grove.example"), 10025)
+
+
+async def test_a_key_in_a_field_adds_to_the_answer_and_can_be_taken_back(tmp_path: Path) -> None:
+    async with at_the_desk(tmp_path, ANSWERS | {"ssh": {"port": 2222}}) as operator:
+        await operator.open("SSH")
+        line = operator.wizard.main.query(Input).first()
+        await operator.press("2")
+        assert line.value == "22222"
+        await operator.until("Ctrl+Z As it was")
+        await operator.press("ctrl+z", "escape", "2")
+        await operator.until("[2 Plan]")
+        assert operator.desk.answers().ssh.port == 2222
+
+
+def everything_in(folder: Path) -> str:
+    return "".join(path.read_bytes().decode(errors="replace") for path in folder.rglob("*") if path.is_file())
+
+
+async def test_a_missing_password_is_asked_for_in_a_masked_field(tmp_path: Path) -> None:
+    desk, host = fake_desk(tmp_path, None, ANSWERS)
+    real = {step.id: step.plan for step in STEPS}
+    desk.steps = tuple(replace(step, plan=real[step.id]) if step.id == "home" else step for step in desk.steps)
+    async with at_the_desk(tmp_path, desk=(desk, host)) as operator:
+        await operator.press("escape", "A")
+        await operator.until("Apply all that is left?")
+        await operator.press("y")
+        await operator.hears("Which password shall home have? It is needed first.")
+        await operator.until(lambda: isinstance(operator.wizard.focused, Input) and operator.wizard.focused.password)
+        await operator.type("correct horse")
+        await operator.press("tab")
+        await operator.type("correct horse")
+        await operator.press("escape", "2")
+        await operator.hears("Saved: home's password is taken for this session")
+        assert "correct horse" not in operator.seen
+    assert "correct horse" not in everything_in(tmp_path)
+
+
+async def test_a_missing_answer_opens_the_step_that_asks_for_it(tmp_path: Path) -> None:
+    desk, host = fake_desk(tmp_path, None, {})
+    settle = {"preflight": "verified"}
+    Demo().settle(desk, host, settle)
+    async with at_the_desk(tmp_path, desk=(desk, host)) as operator:
+        await operator.open("DNS records")
+        await operator.press("escape", "2")
+        await operator.until("Press a to go there.")
+        await operator.press("v")
+        await operator.until(lambda: operator.wizard.main.open_id == "hostname")
+        assert operator.wizard.main.query(Input).first().has_focus
+        await operator.hears("Which domain does this relay send for? Needed first.")
 
 
 async def test_choices_turn_by_arrows_and_space(tmp_path: Path) -> None:
@@ -70,7 +168,7 @@ async def test_choices_turn_by_arrows_and_space(tmp_path: Path) -> None:
         await operator.press("tab", "right", "tab", "space")
         assert [choice.value for choice in choices] == ["no", "yes"]
         await operator.press("2")
-        await operator.until("Saved.")
+        await operator.hears("Saved 2 answers.")
         assert operator.desk.answers().ssh.permit_root_login == "no"
         assert operator.desk.answers().ssh.password_authentication
 
@@ -97,3 +195,4 @@ def test_users_are_judged() -> None:
     assert "another user" in fields.user_complaint(user, ["anna"])
     assert "missing" in fields.user_complaint({**user, "name": ""}, [])
     assert "SSH key" in fields.user_complaint({**user, "ssh_keys": ["nonsense"]}, [])
+    assert "the login of your server at home" in fields.user_complaint(user, [], "anna")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 
 import pytest
@@ -9,9 +10,12 @@ import pytest
 from tests.screens.demo import ANSWERS, Demo
 from tests.screens.operator import Operator, at_the_desk
 from tests.screens.pretend import fake_desk
+from wizard.check import warned
 from wizard.engine import Engine
 
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJ0kqCyYyUJx0m9yLq5bOV8mQe4w3gNw9k7h8m1n2o3p you@laptop"
+
+ADVICE = warned("the clock", "slow", "fast", "Wind it up.")
 
 
 async def make_the_clock(operator: Operator) -> None:
@@ -80,7 +84,7 @@ async def test_from_the_first_screen_to_a_verified_relay(tmp_path: Path) -> None
         await operator.until("Apply all that is left?")
         await operator.press("y")
         await operator.until("waiting for DNS")
-        await operator.until("2 records are missing; it goes on by itself")
+        await operator.until("waits for DNS and PTR, 2 to")
         assert operator.status("dns") == "applied"
         assert operator.status("postfix") == "blocked"
 
@@ -91,7 +95,7 @@ async def test_from_the_first_screen_to_a_verified_relay(tmp_path: Path) -> None
         await operator.press("escape")
         # It goes on by itself: no key is pressed for it.
         await operator.until(lambda: operator.status("mail_test") == "verified")
-        await operator.until("Done and verified")
+        await operator.until("Done and verified. Everything is done: h home's files")
 
         await operator.press("n")
         await operator.until("Everything is done")
@@ -179,6 +183,7 @@ async def test_drift_is_explained_kept_and_let_go(tmp_path: Path) -> None:
         await operator.until("+# mine")
         await operator.press("escape", "k")
         await operator.until("kept as you have it")
+        await operator.until("Nothing else to change. k lets go")
         await operator.until(lambda: operator.status("clock") == "verified")
         await operator.press("k")
         await operator.until("it back, k: keep as you")
@@ -201,6 +206,24 @@ async def test_a_failed_check_reads_as_asked_got_want_do(tmp_path: Path) -> None
         assert len(words) >= 4
 
 
+async def test_asking_all_steps_is_said_at_once_and_ends_in_a_verdict(tmp_path: Path) -> None:
+    port_25 = threading.Event()
+    desk, host = fake_desk(tmp_path, Demo(port_25=port_25), ANSWERS)
+    async with at_the_desk(tmp_path, desk=(desk, host)) as operator:
+        await operator.press("escape", "V")
+        await operator.until("asking 24 steps …")
+        await operator.press("V")
+        await operator.until("That is being asked already")
+        port_25.set()
+        await operator.until("24 of 28 checks failed. See 4 of Updates, Root's password and 20 more.")
+        await operator.open("Clock")
+        await operator.press("escape", "v")
+        await operator.until("1 of 1 check failed: “do” says")
+    async with at_the_desk(tmp_path / "other", ANSWERS, Demo(found={"preflight": ADVICE})) as operator:
+        await operator.press("escape", "v")
+        await operator.until("3 checks: all well, and 2 could be better")
+
+
 async def test_what_waits_for_others_says_for_which(tmp_path: Path) -> None:
     async with at_the_desk(tmp_path, ANSWERS) as operator:
         await operator.open("Postfix")
@@ -214,10 +237,12 @@ async def test_a_missing_answer_opens_its_question(tmp_path: Path) -> None:
         await operator.press("v")
         await operator.until(lambda: operator.status("preflight") == "verified")
         await operator.press("escape", "A", "y")
-        await operator.until("relay.domain: it is missing")
+        await operator.hears("Which domain does this relay send for? Needed first.")
         assert operator.wizard.main.section == "Questions"
-        await operator.press("escape", "r")
-        await operator.until("the records need the domain first")
+        await operator.press("escape", "2")
+        await operator.until(lambda: not operator.said)
+        await operator.press("r")
+        await operator.hears("Which domain does this relay send for? Needed first.")
 
 
 async def test_the_sheets_can_be_read_and_saved(tmp_path: Path) -> None:
@@ -229,14 +254,14 @@ async def test_the_sheets_can_be_read_and_saved(tmp_path: Path) -> None:
         await operator.until("in quoted pieces")
         await operator.press("s")
         await operator.until("Saved as")
-        assert "v=spf1 a -all" in (tmp_path / "relay-wizard-dns-records.txt").read_text()
+        assert "v=spf1 a -all" in operator.host.text("/root/relay-wizard-dns-records.txt")
         await operator.press("escape", "h")
         await operator.until("setup.sh")
         await operator.press("enter")
         await operator.until("README.md")
         await operator.press("escape", "s")
-        await operator.until("Saved. At home: scp")
-        assert (tmp_path / "relay-wizard-home" / "setup.sh").exists()
+        await operator.until("scp -P 22 -r root@192.0.2.10:relay-wizard-home .")
+        assert "/root/relay-wizard-home/setup.sh" in operator.host.files
         await operator.press("escape", "c")
         await operator.until("There are no mail users")
         await operator.press("escape", "question_mark")
@@ -265,6 +290,13 @@ async def test_the_palette_has_the_verbs_and_no_screenshot(tmp_path: Path) -> No
         await operator.type("records")
         await operator.press("enter")
         await operator.until("DNS records to publish")
+        # On each screen it has that screen's keys.
+        names = {command.title for command in operator.wizard.get_system_commands(operator.wizard.screen)}
+        assert {"Back (Esc)", "Copy all (C)", "Save (s)", "Help (F1)", "Look", "Leave (Ctrl+Q)"} <= names
+        await operator.press("ctrl+p")
+        await operator.type("save")
+        await operator.press("enter")
+        await operator.until("Saved as")
 
 
 async def test_the_run_of_somebody_else_is_not_disturbed(tmp_path: Path) -> None:
@@ -285,17 +317,23 @@ async def test_a_run_that_waits_is_left_found_again_and_stopped(tmp_path: Path) 
         await operator.press("escape", "A", "y")
         await operator.until("x stops the")
         await operator.press("q")
-        await operator.until("as soon as DNS is live")
+        await operator.until("waits for DNS and PTR,")
         await operator.press("y")
     async with at_the_desk(tmp_path, desk=(desk, host)) as operator:
-        await operator.until("Your run waits for DNS")
-        await operator.until("2 records are missing")
+        await operator.until("Your run waits, and goes on by itself")
+        await operator.until("for DNS and PTR: 2 to come")
         # Other work is possible meanwhile; that it takes the place of the waiting run is said before.
         await operator.open("Clock")
         host.put("/etc/demo/clock.conf", "# changed by hand")
         await operator.press("escape", "a")
-        await operator.until("Run 1, which waits for DNS, ends by this")
-        await operator.press("n", "x")
+        await operator.until("Run 1, which waits for DNS and PTR, ends by this")
+        await operator.press("n")
+        # As it is while the run looks again.
+        with operator.desk.engine() as engine, engine.store.lock():
+            await operator.press("x")
+            await operator.hears("It waits no more when its last look has ended")
+            await operator.pilot.pause(0.5)
+            assert operator.wizard.waits
         await operator.until("The run waits no more")
         assert operator.desk.checklist().run.status == "waiting"  # type: ignore[union-attr]
         await operator.press("x")

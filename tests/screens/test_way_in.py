@@ -53,16 +53,42 @@ async def test_a_login_turns_it_green(tmp_path: Path, desk: Desk, machine: SlowM
         await change_the_way_in(operator)
         await operator.until("e More time  v Verify")
         await operator.press("e")
-        await operator.until("60 seconds from now")
+        await operator.until("1 minute from now")
         # This session is the old one: its word proves nothing.
         await operator.press("o")
         await operator.until("this session did not come in by the new way")
+        # Leaving stops neither run nor countdown: who leaves has to know, and what to type.
+        await operator.press("q")
+        await operator.until("Leave before your new login?")
+        for words in ("does not stop the countdown: ", "all is put back", "ssh -p 2222 root@192.0.2.10"):
+            assert words in operator.seen
+        await operator.press("y")
+        await operator.until(lambda: operator.wizard._exit)
+        assert "Log in before the countdown ends, or all is put back: ssh -p 2222 root@" in operator.wizard.farewell
+    async with at_the_desk(tmp_path, desk=(desk, machine)) as operator:
+        await operator.until("ssh -p 2222 root@192.0.2.10")
         machine.login("boss", "203.0.113.70", 2222)
         await operator.until("Your new way in works: boss from")
         await operator.until("Done and verified")
         assert machine.text(SSHD) == "new"
         await operator.press("escape", "u")
         await operator.until("SSH and firewall go back")
+
+
+async def test_a_countdown_that_begins_under_the_question_whether_to_leave_is_told(
+    tmp_path: Path, desk: Desk, machine: SlowMachine
+) -> None:
+    async with at_the_desk(tmp_path, desk=(desk, machine)) as operator:
+        await change_the_way_in(operator)
+        login, operator.wizard.progress.login = operator.wizard.progress.login, None
+        await operator.press("q")
+        await operator.until("Leave while the work goes on?")
+        operator.wizard.progress.login = login
+        await operator.press("y")
+        await operator.until("Leave before your new login?")
+        await operator.press("y")
+        await operator.until(lambda: operator.wizard._exit)
+        assert "Log in before the countdown ends" in operator.wizard.farewell
 
 
 async def test_who_comes_in_by_the_new_way_may_give_the_word(tmp_path: Path, desk: Desk, machine: SlowMachine) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -16,6 +18,7 @@ from state.store import Run, Store
 from tests.terminal.pseudo import CHECKOUT, Terminal, demo, wizard
 
 SENTINEL = "xyzzy-plugh-7319"
+UP, DOWN = "\x1b[A", "\x1b[B"
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="the wizard wants root, and files that belong to root")
 
 
@@ -154,19 +157,56 @@ def test_a_stalled_reader_does_not_slow_the_run(folder: Path) -> None:
 
 def test_a_very_small_window_and_back(folder: Path) -> None:
     with demo(folder) as terminal:
-        terminal.until("q Leave")
+        terminal.shows("ready: to be done")
+        terminal.shows("A server whose provider")
         terminal.quiet()
+        before = terminal.picture.text
         terminal.resize(40, 10)
         terminal.quiet()
-        terminal.press("\x1b", "\x1b[B", "\r", "\x1b")
-        before = len(terminal.raw)
+        small = terminal.shows("Before you begin")
+        assert "Checklist" in small
+        assert small.splitlines()[-1].startswith(" a Apply  A Apply all")
+        terminal.press("\r")
+        opened = terminal.shows("[1 Questions]")
+        assert "A server whose provider" in opened
+        assert "Checklist" not in opened
+        terminal.press("\x1b")
+        terminal.shows("a Apply  A Apply all")
+        assert terminal.picture.text == small
         terminal.resize(80, 24)
-        terminal.until("q Leave", before)
-        terminal.press("\x1b", "q")
+        terminal.quiet()
+        assert terminal.picture.text == before
+        terminal.press("q")
         assert terminal.wait() == 0
 
 
+def remember(folder: Path, looks: str) -> None:
+    (folder / "state" / "screens.json").write_text(json.dumps({"begun": True, "looks": looks}))
+
+
+def remembered(folder: Path) -> str:
+    return str(json.loads((folder / "state" / "screens.json").read_text())["looks"])
+
+
+def test_nothing_is_sent_while_nothing_happens_wherever_the_cursor_is(folder: Path) -> None:
+    with demo(folder) as terminal:
+        terminal.until("q Leave")
+        # A question; a user's entry and in it the keys; the box for pasted headers; the palette.
+        for keys, words in (
+            (["\x1b", "n"], "Enter Next field"),
+            (["\x1b", *["\x1b[B"] * 3, "\r", "\r"], "Login name"),
+            (["\t", "\t"], "Public SSH keys"),
+            (["\x1b", "\x1b", "m", "\t"], "Paste the headers"),
+            (["\x1b", "\x10"], "Search for commands"),
+        ):
+            terminal.press(*keys)
+            terminal.shows(words)
+            # What is still looked up in the background may come once.
+            assert any(not terminal.read(2.0) for _ in range(3)), words
+
+
 def test_without_utf_8_everything_is_ascii(folder: Path) -> None:
+    remember(folder, "light")
     with demo(folder, LANG="C") as terminal:
         terminal.until("q Leave")
         terminal.until("ready")
@@ -179,11 +219,42 @@ def test_without_utf_8_everything_is_ascii(folder: Path) -> None:
 
 
 def test_no_color_draws_without_colours(folder: Path) -> None:
+    remember(folder, "light")
     with demo(folder, NO_COLOR="1") as terminal:
         terminal.until("q Leave")
         terminal.quiet()
         colours = [word for word in (b"\x1b[31m", b"38;2;", b"48;2;", b"38;5;", b";32m") if word in terminal.raw]
         assert not colours
+
+
+SHADES = re.compile(rb"[34]8;[25];")
+
+
+def test_only_the_look_that_was_chosen_by_key_is_remembered(folder: Path) -> None:
+    """What a poor terminal needs neither sticks on a good one, nor gives way to what was chosen there."""
+    with demo(folder, TERM="linux") as console:
+        console.until("q Leave")
+        console.quiet()
+        console.press("\x1b", "q")
+        assert console.wait() == 0
+    assert not SHADES.search(console.raw)
+    assert remembered(folder) == ""
+    with demo(folder) as terminal:
+        terminal.until("q Leave")
+        terminal.quiet()
+        assert SHADES.search(terminal.raw)
+        terminal.press("\x1b", "t")
+        terminal.shows("Drawn: light")
+        terminal.press("q")
+        assert terminal.wait() == 0
+    assert remembered(folder) == "light"
+    with demo(folder, TERM="linux") as console:
+        console.until("q Leave")
+        console.quiet()
+        assert not SHADES.search(console.raw)
+        console.press("\x1b", "q")
+        assert console.wait() == 0
+    assert remembered(folder) == "light"
 
 
 def test_the_mouse_and_odd_protocols_are_left_alone(folder: Path) -> None:
@@ -195,7 +266,8 @@ def test_the_mouse_and_odd_protocols_are_left_alone(folder: Path) -> None:
         assert b"\x1b[>1u" not in terminal.raw
 
 
-def test_a_typed_password_is_found_nowhere(folder: Path) -> None:
+def test_typed_passwords_are_found_nowhere(folder: Path) -> None:
+    """Root's, a mail user's and that of the server at home: typed, handed to a run, printed by a careless tool."""
     with demo(folder) as terminal:
         terminal.until("q Leave")
         terminal.until("Before you begin")
@@ -203,21 +275,23 @@ def test_a_typed_password_is_found_nowhere(folder: Path) -> None:
         terminal.press("\x1b", "v")
         terminal.until("all well")
         # To “Root's password”: two below.
-        terminal.press("\x1b", "\x1b[B", "\x1b[B", "\r")
-        terminal.press(SENTINEL, "\r", SENTINEL, "\r", "\r")
-        terminal.until("set the password")
-        terminal.press("a")
-        terminal.until("Apply (y)")
-        terminal.press("y")
-        seen_in_processes = False
-        while (run := last_run(folder)) is None or run.status == "running":
-            seen_in_processes |= in_processes(SENTINEL)
-            terminal.read(0.05)
-        assert not seen_in_processes
-        assert run.status == "ok"
-        terminal.until("Done and verified")
+        terminal.press("\x1b", f"{DOWN * 2}\r")
+        fill(terminal, SENTINEL, "\r", SENTINEL, "\r", "\r")
+        terminal.shows("set the password of root")
+        apply_and_watch(folder, terminal)
+        # To “Home server”, and back up to “Users”, which saves what was typed.
+        terminal.press("\x1b", f"{DOWN * 15}\r")
+        fill(terminal, "\t", f"home-{SENTINEL}", "\t", f"home-{SENTINEL}")
+        terminal.press("\x1b", f"{UP * 14}\r")
+        terminal.shows("add a user (Enter)")
+        terminal.press("\r")
+        fill(terminal, "anna", "\t", " ", "\t", "\t", f"anna-{SENTINEL}", "\t", f"anna-{SENTINEL}", "\x13")
+        terminal.shows("mail, password typed")
+        terminal.press("\x1b", "2")
+        terminal.shows("set the password of home")
+        apply_and_watch(folder, terminal)
         terminal.press("l")
-        terminal.until("[hidden]")
+        terminal.shows("[hidden]")
         terminal.press("\x1b")
         os.kill(terminal.pid, signal.SIGTERM)
         terminal.wait()
@@ -225,6 +299,28 @@ def test_a_typed_password_is_found_nowhere(folder: Path) -> None:
     for path in folder.rglob("*"):
         if path.is_file():
             assert SENTINEL.encode() not in path.read_bytes(), path
+    said = [path.read_text().count("[hidden]") for path in sorted(folder.glob("state/runs/*/output.log"))]
+    assert said == [1, 2]
+
+
+def fill(terminal: Terminal, *words: str) -> None:
+    """Type into one field after the other, no faster than the focus moves."""
+    for word in words:
+        terminal.send(word)
+        terminal.quiet(0.1)
+
+
+def apply_and_watch(folder: Path, terminal: Terminal) -> None:
+    """Apply the open step; meanwhile no process may have the password among its arguments or settings."""
+    before = last_run(folder)
+    terminal.press("a")
+    terminal.shows("Apply (y)")
+    terminal.press("y")
+    while (run := last_run(folder)) is None or run == before or run.status == "running":
+        assert not in_processes(SENTINEL)
+        terminal.read(0.05)
+    assert run.status == "ok"
+    terminal.shows("Done and verified")
 
 
 def test_a_crash_tells_where_and_no_values(folder: Path) -> None:
@@ -232,10 +328,10 @@ def test_a_crash_tells_where_and_no_values(folder: Path) -> None:
         "import sys; from tests.screens.demo import Show; from pathlib import Path\n"
         "from screens import app\n"
         f"desk = Show(Path({str(folder)!r})).desk()\n"
-        f"desk.keep_password('root', {SENTINEL!r})\n"
+        f"for who in ('root', 'home', 'anna'): desk.keep_password(who, who + {SENTINEL!r})\n"
         "def breaks():\n"
         f"    secret = {SENTINEL!r}\n"
-        "    raise ZeroDivisionError('about ' + secret)\n"
+        "    raise ZeroDivisionError(' '.join(who + secret for who in ('root', 'home', 'anna')))\n"
         "import screens.main_screen as m\n"
         "m.MainScreen.action_log = lambda self: breaks()\n"
         "sys.exit(app.show(desk))\n"
@@ -246,7 +342,7 @@ def test_a_crash_tells_where_and_no_values(folder: Path) -> None:
         terminal.press("\x1b", "l")
         assert terminal.wait() == 70
         assert terminal.restored
-    assert "ZeroDivisionError: about [hidden]" in terminal.text
+    assert "ZeroDivisionError: [hidden] [hidden] [hidden]" in terminal.text
     assert "This is a mistake of relay-wizard" in terminal.text
     assert SENTINEL not in terminal.text
 
