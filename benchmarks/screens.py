@@ -21,7 +21,8 @@ Bare().run(mouse=False)
 """
 POINTER = "\u203a".encode()
 LIMITS = {
-    "first_paint_ratio": 1.5, "peak_mib": 90.0, "idle_bytes_per_second": 0.0, "key_bytes": 2500.0,
+    "first_paint_ratio": 1.5, "peak_mib": 90.0, "idle_bytes_per_second": 0.0,
+    "idle_in_a_field_bytes_per_second": 0.0, "key_bytes": 2500.0,
     "installing_bytes_per_second": 8192.0, "key_while_streaming_ms": 100.0,
 }  # fmt: skip
 
@@ -80,6 +81,10 @@ def measure() -> dict[str, float]:
         before = len(terminal.raw)
         terminal.read(5.0)
         found["idle_bytes_per_second"] = (len(terminal.raw) - before) / 5
+        terminal.press("\r")
+        before = len(terminal.raw)
+        terminal.read(5.0)
+        found["idle_in_a_field_bytes_per_second"] = (len(terminal.raw) - before) / 5
         terminal.press("\x1b")
         presses = [answered(terminal, "\x1b[B") for _ in range(5)]
         found["key_bytes"] = max(size for _, size in presses)
