@@ -143,7 +143,8 @@ def wheels() -> Path:
             return
         pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "-q"]
         # First with this Python, which also turns source distributions into wheels; then what other Pythons need.
-        run([*pip, "wheel", "--no-deps", "-w", str(target), "-r", str(lock)])
+        # (--use-pep517: built in an environment of their own, for which pip fetches what building needs.)
+        run([*pip, "wheel", "--use-pep517", "--no-deps", "-w", str(target), "-r", str(lock)])
         for python in PYTHONS:
             run(
                 [
