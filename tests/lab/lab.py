@@ -148,12 +148,6 @@ class Lab:
     def _furnish(self, machine: Machine) -> None:
         """What a provider, and the operator's first minutes, leave on a machine."""
         machine.write("/etc/resolv.conf", f"nameserver {RESOLVER}\noptions timeout:2 attempts:2\n")
-        # On a machine with version 1 control groups systemd is not told, inside a container, that a service's last
-        # process has gone, and waits for its whole patience (90 s) before it calls the service stopped.
-        machine.write("/etc/systemd/system.conf.d/lab.conf", "[Manager]\nDefaultTimeoutStopSec=5s\n")
-        # Postfix gives its own processes five seconds to end, and is called failed where systemd gives it no more.
-        for unit in ("postfix", "postfix@"):
-            machine.write(f"/etc/systemd/system/{unit}.service.d/lab.conf", "[Service]\nTimeoutStopSec=20s\n")
         if machine.name == "world":
             world.furnish(machine)
             return

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from . import network
+from . import control_groups, network
 from .places import LABS
 from .shell import LabError, Result, run
 
@@ -50,6 +50,11 @@ class Machine:
     def root(self) -> Path:
         """The host's root directory, as seen from outside."""
         return self.folder / "root"
+
+    @property
+    def called(self) -> str:
+        """Its name among the machines of all labs."""
+        return f"rwlab-{self.lab}-{self.name}"
 
     def create(self) -> None:
         """A fresh machine: the cached tree below, nothing of its own yet."""
@@ -91,7 +96,8 @@ class Machine:
         with log:
             started = subprocess.Popen(
                 [
-                    *["systemd-nspawn", "-q", "-b", "-D", str(self.root), f"--machine=rwlab-{self.lab}-{self.name}"],
+                    *control_groups.entering(self.called),
+                    *["systemd-nspawn", "-q", "-b", "-D", str(self.root), f"--machine={self.called}"],
                     f"--network-namespace-path={network.NETNS / network.namespace(self.lab, self.name)}",
                     # A namespace made by us is not "private" to nspawn, so it would keep the firewall from the machine.
                     "--capability=CAP_NET_ADMIN",
@@ -101,7 +107,7 @@ class Machine:
                 stdout=log,
                 stderr=log,
                 start_new_session=True,
-                env={**os.environ, "SYSTEMD_NSPAWN_API_VFS_WRITABLE": "network"},
+                env={**os.environ, **control_groups.VERSION_2, "SYSTEMD_NSPAWN_API_VFS_WRITABLE": "network"},
             )
         (self.folder / "nspawn.pid").write_text(str(started.pid))
         self._wait_for_boot(started, sound=sound)
@@ -115,6 +121,7 @@ class Machine:
             os.kill(pid, signal.SIGKILL)
             _gone(pid, 10)
         network.unplug(self.lab, self.name)
+        control_groups.remove(self.called)
         (self.folder / "nspawn.pid").unlink(missing_ok=True)
 
     def reboot(self) -> None:

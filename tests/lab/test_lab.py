@@ -54,3 +54,11 @@ def test_no_packet_finds_a_way_out(relay: Relay) -> None:
     outward = relay.lab.vps.run("ping", "-c1", "-W1", "8.8.8.8", check=False)
     assert outward.status != 0, outward.told()
     assert relay.client.helo == HELO
+
+
+def test_no_machine_counts_the_processes_of_another(relay: Relay) -> None:
+    # A process that is not seen from inside is told as 0: it would keep systemd waiting for a service of that name.
+    for name, machine in relay.lab.machines.items():
+        groups = machine.run("sh", "-c", "find /sys/fs/cgroup -name cgroup.procs -exec cat {} +").out.split()
+        assert "1" in groups
+        assert "0" not in groups, f"{name} shares a control group with somebody"
