@@ -215,11 +215,11 @@ class Engine:
         self.store.observe(step.id, status, self.now(), seen.planned if seen else 0)
 
     def _would_change(self, step: Step, context: Context) -> bool:
-        """Whether applying a step would change something, as far as that can be told."""
+        """Whether applying a step would change something; where that cannot be told, it is still to be found out."""
         try:
             return bool(self._plan_step(step, context).changes)
         except (AnswersError, HostError, OperationFailed):
-            return False
+            return True
 
     def states(self) -> list[StepState]:
         """The checklist as it was last seen, without asking the machine anything."""

@@ -293,6 +293,20 @@ def test_a_step_that_was_never_applied_is_verified_only_when_nothing_would_chang
     assert [state.status for state in engine.states()] == ["verified"]
 
 
+def test_a_step_that_was_never_applied_is_not_verified_while_nobody_can_tell_what_it_would_change(
+    tmp_path: Path,
+) -> None:
+    def unknown(_context: Context) -> list[Operation]:
+        raise AnswersError("users: nobody")
+
+    def agree(_context: Context) -> list[Check]:
+        return [Check("lax.fine", "always fine", lambda _: passed("it", "fine", "fine"))]
+
+    world = World(tmp_path, (Step(id="lax", title="lax", group="g", why="", plan=unknown, checks=agree),))
+    world.engine.verify(world.steps)
+    assert world.status("lax") == "ready"
+
+
 def test_a_missing_answer_is_named(tmp_path: Path) -> None:
     world = World(tmp_path, (step("a", content="A"),))
     world.engine.answers = Answers()
