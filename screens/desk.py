@@ -204,14 +204,21 @@ class Desk:
             seen: the answers that they were changes of.
 
         Raises:
-            AnswersError: when they do not fit together; nothing is saved then.
+            AnswersError: when they do not fit together, or not this machine; nothing is saved then.
         """
+        from wizard.operations.system import is_zone
+
         with self.engine() as engine:
             saved = as_tables(engine.answers)
             if "users" in changes:
                 users = users_merged(as_tables(seen)["users"], changes["users"], saved["users"])
                 changes = {**changes, "users": users}
             changed = parse(merged(saved, changes))
+            if "relay.timezone" in changes and not is_zone(self.look, changed.relay.timezone):
+                raise AnswersError(
+                    f"relay.timezone: '{changed.relay.timezone}' is not known to this machine; "
+                    "its zones are named like Europe/Berlin: timedatectl list-timezones"
+                )
             engine.store.save_answers(as_tables(changed))
             return changed
 

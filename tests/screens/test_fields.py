@@ -86,6 +86,22 @@ async def test_answers_that_do_not_fit_together_hold_nobody(tmp_path: Path) -> N
         await operator.until(lambda: operator.wizard._exit)
 
 
+async def test_a_time_zone_that_this_machine_does_not_know_is_not_saved(tmp_path: Path) -> None:
+    desk, host = fake_desk(tmp_path, None, ANSWERS)
+    host.put("/usr/share/zoneinfo/Europe/Berlin", "TZif2")
+    async with at_the_desk(tmp_path, desk=(desk, host)) as operator:
+        await operator.open("Clock")
+        for name, word in (
+            ("Europe/Berlim", "Not saved; once more leaves it as it was."),
+            ("Europe/Berlin", "Saved: "),
+        ):
+            zone = operator.wizard.main.query(Input).first()
+            zone.value = name
+            await operator.press("escape", "2")
+            await operator.hears(word)
+        assert desk.answers().relay.timezone == "Europe/Berlin"
+
+
 async def test_what_is_typed_ahead_lands_in_the_field_that_it_was_meant_for(tmp_path: Path) -> None:
     async with at_the_desk(tmp_path, {"relay": ANSWERS["relay"]}) as operator:
         await operator.open("The way home")
