@@ -386,9 +386,7 @@ class RelayWizard(App[int]):
             return
         ended = self._ended
         events = [self._fresh.popleft() for _ in range(len(self._fresh))]
-        for event in events:
-            if event["event"] == "check.finished":
-                self.results.setdefault(event["step"], {})[event["id"]] = event
+        self._note_checks(run, events)
         part = self.main.query_one(RunPart)
         part.add((event, self._take(event)) for event in events)
         if run.status == "running" or events or ended:
@@ -402,6 +400,16 @@ class RelayWizard(App[int]):
         if self._tell:
             self._tell = False
             self._run_ended(ended)
+
+    def _note_checks(self, run: Run, events: Sequence[dict[str, Any]]) -> None:
+        """Keep what the checks of a run said; those of steps that were looked at again since it ended are old news."""
+        states = self.main.checklist.states if self.main.checklist else ()
+        since = {state.step.id for state in states if run.finished and state.looked_at > run.finished}
+        told = [event for event in events if event["event"] == "check.finished" and event["step"] not in since]
+        for event in told:
+            self.results.setdefault(event["step"], {})[event["id"]] = event
+        if self.main.section == "Checks" and self.main.open_id in {event["step"] for event in told}:
+            self.main.show_checks()
 
     def _take(self, event: dict[str, Any]) -> Progress:
         """Follow the run by one event; how far it is then."""

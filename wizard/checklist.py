@@ -24,6 +24,7 @@ class StepState:
         last_verified: when its checks last passed.
         note: why it stands so, where the status alone does not say it.
         stale: ids of steps that it builds on and that have changed since it was verified.
+        looked_at: when it was last applied or its checks were asked, '' for never.
     """
 
     step: Step
@@ -32,6 +33,7 @@ class StepState:
     last_verified: str | None
     note: str = ""
     stale: tuple[str, ...] = ()
+    looked_at: str = ""
 
     @property
     def done(self) -> bool:
@@ -49,21 +51,22 @@ def states(steps: Sequence[Step], store: Store, answers: Answers) -> list[StepSt
     found = [
         _state(step, seen, running, answers, step.skip(answers) if _answered(step, answers) else "") for step in steps
     ]
+    found = [replace(state, looked_at=one.at) if (one := seen.get(state.step.id)) else state for state in found]
     changed, titles = store.changed_at(), {step.id: step.title for step in steps}
-    found = [_not_made(_stale(state, seen, changed, titles), seen.get(state.step.id), events) for state in found]
+    found = [_not_made(_stale(state, seen, changed, titles), events) for state in found]
     begun = {} if running else store.unfinished()
     guard = store.last_guard()
-    return [_interrupted(_taken_back(state, seen.get(state.step.id), guard), begun) for state in found]
+    return [_interrupted(_taken_back(state, guard), begun) for state in found]
 
 
-def _not_made(state: StepState, seen: Observation | None, events: Sequence[Mapping[str, Any]]) -> StepState:
+def _not_made(state: StepState, events: Sequence[Mapping[str, Any]]) -> StepState:
     """A step that the last run could not change, and whose checks nobody has asked since, says so."""
-    if state.status != "failed" or seen is None:
+    if state.status != "failed":
         return state
     failures = (event for event in events if event["event"] == "step.failed")
     # Of a damaged record a word may be missing.
     told = [event.get("at", "") for event in failures if event.get("step") == state.step.id]
-    if not told or seen.at > told[-1]:
+    if not told or state.looked_at > told[-1]:
         return state
     return replace(state, note="a change was not made; Run says why, and what to do")
 
@@ -73,17 +76,17 @@ def _interrupted(state: StepState, begun: Mapping[str, str]) -> StepState:
     if state.step.id not in begun or state.status == "failed":
         return state
     note = f"interrupted: {begun[state.step.id]}. Apply finishes it, rollback takes it back"
-    return StepState(state.step, "failed", (), state.last_verified, note)
+    return replace(state, status="failed", blocked_by=(), note=note)
 
 
-def _taken_back(state: StepState, seen: Observation | None, guard: Guard | None) -> StepState:
+def _taken_back(state: StepState, guard: Guard | None) -> StepState:
     """A step that the timer took back, and that nobody has touched since, says so."""
     if guard is None or guard.state != "reverted" or state.step.id not in guard.record["steps"]:
         return state
-    if state.status == "running" or (seen and guard.ended and seen.at > guard.ended):
+    if state.status == "running" or (guard.ended and state.looked_at > guard.ended):
         return state
     note = "taken back: no new login was seen in time. Apply begins again"
-    return StepState(state.step, "failed", (), state.last_verified, note)
+    return replace(state, status="failed", blocked_by=(), note=note)
 
 
 def _running_step(events: Sequence[Mapping[str, Any]]) -> str:

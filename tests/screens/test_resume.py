@@ -174,6 +174,27 @@ async def test_a_run_that_goes_on_is_attached_to_and_goes_on_after_leaving(tmp_p
         await operator.until("create /etc/demo/clock.conf")
 
 
+async def test_what_the_last_run_asked_is_shown_at_once_unless_it_was_asked_again_since(tmp_path: Path) -> None:
+    desk, host = fake_desk(tmp_path, None, ANSWERS)
+    settle(desk, "preflight", "verified")
+    async with at_the_desk(tmp_path, desk=(desk, host)) as operator:
+        await operator.open("Clock")
+        # The checks are turned to while nothing has been asked yet: what comes is seen as it comes.
+        await operator.press("escape", "a", "y")
+        await operator.press("4")
+        await operator.until("pass  Clock is as planned")
+        await operator.until(lambda: not operator.wizard.run_goes_on)
+    async with at_the_desk(tmp_path, desk=(desk, host)) as operator:
+        assert (operator.wizard.main.open_id, operator.wizard.main.section) == ("clock", "Checks")
+        await operator.until("pass  Clock is as planned")
+    with desk.engine() as engine:
+        engine.store.observe("clock", "verified", LATER, 0)
+    async with at_the_desk(tmp_path, desk=(desk, host)) as operator:
+        await operator.until("Last verified: ")
+        await operator.until(lambda: operator.wizard.progress.status == "ok")
+        assert "Clock is as planned" not in operator.seen
+
+
 async def test_an_interrupted_run_is_told(tmp_path: Path) -> None:
     desk, host = fake_desk(tmp_path, None, ANSWERS)
     with desk.engine() as engine:
