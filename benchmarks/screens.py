@@ -31,7 +31,7 @@ def until_painted(terminal: Terminal, text: str) -> float:
     """Seconds from the start of the process to the moment a text is on the screen, less the pause before exec."""
     start = time.monotonic()
     with terminal:
-        terminal.until(text)
+        terminal.writes(text)
         return time.monotonic() - start - 0.1
 
 

@@ -78,18 +78,31 @@ class Terminal:
 
     def read(self, seconds: float = 0.0) -> bytes:
         """Take in what has come, waiting at most so long for the first byte."""
-        taken = b""
-        while select.select([self.fd], [], [], 0.02 if taken else seconds)[0]:
-            try:
-                data = os.read(self.fd, 1 << 16)
-            except OSError:
-                break
-            if not data:
-                break
-            taken += data
-        self.raw += taken
+        taken = self._take(seconds)
+        while more := self._take(0.02 if taken else 0.0):
+            taken += more
         self.picture.write(taken)
         return taken
+
+    def _take(self, seconds: float) -> bytes:
+        """The next piece that comes within so many seconds."""
+        if not select.select([self.fd], [], [], seconds)[0]:
+            return b""
+        try:
+            data = os.read(self.fd, 1 << 16)
+        except OSError:
+            return b""
+        self.raw += data
+        return data
+
+    def writes(self, text: str, patience: float = PATIENCE) -> None:
+        """Wait for a text, not for the pause after it; what comes is not looked at any closer."""
+        end = time.monotonic() + patience
+        while time.monotonic() < end:
+            self._take(0.05)
+            if text in self.text:
+                return
+        raise AssertionError(f"waited {patience:.0f} s for {text!r}; the terminal got:\n{self.text[-3000:]}")
 
     @property
     def text(self) -> str:
