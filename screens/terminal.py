@@ -7,6 +7,7 @@ import os
 import re
 import select
 import shlex
+import signal
 import sys
 import termios
 import time
@@ -163,13 +164,21 @@ def _read_until(fd: int, last: bytes, seconds: float) -> bytes:
 
 def page(path: Path, environment: Mapping[str, str]) -> str:
     """Show a file with the operator's pager, in the terminal that Textual has left; what went wrong, if anything."""
-    argv = [*shlex.split(environment.get("PAGER") or "less"), str(path)]
+    try:
+        argv = [*shlex.split(environment.get("PAGER") or "less"), str(path)]
+    except ValueError as error:
+        return f"PAGER cannot be understood: {error}"
     # No shell, no editor out of a pager that runs as root.
     settings = {**environment, "LESSSECURE": "1", "LESS": environment.get("LESS", "-R")}
+    # As in a shell: what is pressed in the pager is meant for the pager alone, though the terminal tells us too.
+    before = {number: signal.signal(number, signal.SIG_IGN) for number in (signal.SIGINT, signal.SIGQUIT)}
     try:
-        child = os.posix_spawnp(argv[0], argv, settings)
+        child = os.posix_spawnp(argv[0], argv, settings, setsigdef=list(before))
+        _, status = os.waitpid(child, 0)
     except OSError as error:
         return f"{argv[0]}: {error.strerror}"
-    _, status = os.waitpid(child, 0)
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
     code = os.waitstatus_to_exitcode(status)
     return f"{argv[0]} ended with status {code}" if code == 127 else ""

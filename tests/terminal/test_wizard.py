@@ -14,10 +14,20 @@ from pathlib import Path
 
 import pytest
 
+from screens.terminal import page
 from state.store import Run, Store
 from tests.terminal.pseudo import CHECKOUT, Terminal, demo, wizard
 
 SENTINEL = "xyzzy-plugh-7319"
+# Waits to be interrupted, as a pager lets a search be; then for Enter.
+PAGER = """
+import time
+print("paging", flush=True)
+try:
+    time.sleep(30)
+except KeyboardInterrupt:
+    input("interrupted")
+"""
 UP, DOWN = "\x1b[A", "\x1b[B"
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="the wizard wants root, and files that belong to root")
 
@@ -112,6 +122,26 @@ def test_signals_end_it_within_a_second_and_restore_the_terminal(number: signal.
         assert terminal.wait(2) == 130
         assert time.monotonic() - start < 1
         assert terminal.restored
+
+
+def test_ctrl_c_in_the_pager_is_the_pagers_own(folder: Path) -> None:
+    (folder / "pager.py").write_text(PAGER)
+    with demo(folder, PAGER=f"{sys.executable} {folder / 'pager.py'}") as terminal:
+        terminal.until("q Leave")
+        terminal.quiet()
+        terminal.press("\x1b", "?", "p")
+        terminal.until("paging")
+        terminal.send("\x03")
+        terminal.until("interrupted")
+        since = len(terminal.raw)
+        terminal.send("\r")
+        terminal.until("Pager", since)
+        terminal.press("\x1b", "q")
+        assert terminal.wait() == 0
+
+
+def test_a_pager_that_nobody_can_understand_is_told(tmp_path: Path) -> None:
+    assert "cannot be understood" in page(tmp_path, {"PAGER": "less -P 'x"})
 
 
 def test_a_run_outlives_its_terminal_and_is_found_again(folder: Path) -> None:
