@@ -18,6 +18,7 @@ from textual.app import App, SystemCommand
 from textual.binding import Binding, BindingType
 from textual.css.query import NoMatches
 from textual.filter import LineFilter, Monochrome, NoColor
+from textual.widget import MountError
 
 from screens.base import WizardScreen
 from screens.desk import Checklist, Desk, Place
@@ -52,6 +53,8 @@ FIRST_KEYS = "Enter opens a step and its questions; n goes on to the next one. A
 NO_COUNTDOWN = "Nothing is counted down."
 # Seconds between two looks at what a run has said: four a second is as much as a slow line should carry.
 DRAIN = 0.25
+# Seconds after which a run is read again, when that did not work.
+READ_AGAIN = 2.0
 # The ways of drawing, in the order of the key: Textual's theme, and the words for the message line.
 LOOKS = {
     "dark": ("textual-dark", "dark"),
@@ -106,8 +109,14 @@ class RelayWizard(App[int]):
         self.may_confirm = False
         # Whether a run has been asked for that cannot be watched yet.
         self.starting = False
+        # Readings of the checklist: the newest that was asked for, and the newest that was shown.
+        self._asked = self._answered = 0
 
     # Coming and going
+
+    def get_default_screen(self) -> Screen[Any]:
+        """The checklist is the lowest screen: an empty one below it would be laid out, and drawn again, with it."""
+        return self.main
 
     def on_mount(self) -> None:
         self._without_grey()
@@ -116,7 +125,6 @@ class RelayWizard(App[int]):
             # Textual installs none: without them the terminal would keep the alternate screen, or the app spin.
             with contextlib.suppress(ValueError, RuntimeError):
                 loop.add_signal_handler(number, self._hang_up)
-        self.push_screen(self.main)
         self._timer = self.set_interval(DRAIN, self._drain, pause=True)
         # The first paint comes first; what is remembered is filled in right after it.
         self.call_after_refresh(self.background, self._first_look, self._begin, self.main_complains)
@@ -178,6 +186,10 @@ class RelayWizard(App[int]):
 
     def leave(self) -> None:
         """Leave; while a run goes on, say first that it does."""
+        if self.starting:
+            # It lives in this process until it has begun.
+            self.main.say("The run is just being started. A moment, then once more.", "bad")
+            return
         if not self.run_goes_on:
             self.exit(return_code=0)
             return
@@ -229,8 +241,10 @@ class RelayWizard(App[int]):
 
     def action_leave(self) -> None:
         """Ctrl+Q and Ctrl+C. What was typed below another screen is saved, or refused where it can be seen."""
-        if isinstance(self.screen, Dialog) and self.screen.unsaved:
-            self.screen.action_give_up()
+        open_forms = (screen for screen in reversed(self.screen_stack) if isinstance(screen, Dialog) and screen.unsaved)
+        if form := next(open_forms, None):
+            form.pop_until_active()
+            self.call_later(form.action_give_up)
         elif self.main.form and self.main.form.changed:
             self.main.pop_until_active()
             self.call_later(self.main.action_leave)
@@ -295,13 +309,23 @@ class RelayWizard(App[int]):
 
     def refresh_checklist(self) -> None:
         """Read again where each step stands."""
-        self.background(self.desk.checklist, self._show_checklist)
+        self._asked += 1
+        number = self._asked
+
+        def then(checklist: Checklist) -> None:
+            # A slow answer to an old question must not undo a newer one.
+            if number > self._answered:
+                self._answered = number
+                self._show_checklist(checklist)
+
+        self.background(self.desk.checklist, then)
 
     def _show_checklist(self, checklist: Checklist) -> None:
         if self.main.is_mounted:
             self.main.show_checklist(checklist)
-        if checklist.going_on and checklist.run and not self.run_goes_on:
-            self.follow(checklist.run)
+        lost = self._followed is None
+        if checklist.run and not self.run_goes_on and (checklist.going_on or lost):
+            self.follow(checklist.run, tell=self._tell)
 
     # Runs
 
@@ -358,7 +382,14 @@ class RelayWizard(App[int]):
             if self._fresh is fresh:
                 self._ended = last
 
-        self.background(lambda: self.desk.follow(run.id, fresh.append), ended)
+        def failed(error: Exception) -> None:
+            self.main_complains(error)
+            if self._fresh is fresh:
+                # The run goes on all the same: what of it is known is read again.
+                self._followed = None
+                self.set_timer(READ_AGAIN, self.refresh_checklist)
+
+        self.background(lambda: self.desk.follow(run.id, fresh.append), ended, failed)
         self._wake()
 
     def _started(self, run: Run) -> float:
@@ -389,6 +420,8 @@ class RelayWizard(App[int]):
         self._note_checks(run, events)
         part = self.main.query_one(RunPart)
         part.add((event, self._take(event)) for event in events)
+        if any(event["event"] == "guard.waiting" for event in events) and self.asks_for_login:
+            self._ask_for_login()
         if run.status == "running" or events or ended:
             self._show_progress(run, part)
         if any(event["event"] in {"step.started", "step.finished", "step.blocked"} for event in events):
@@ -419,11 +452,14 @@ class RelayWizard(App[int]):
 
             age = max(0.0, (look.now() - datetime.fromisoformat(event["at"])).total_seconds())
             self.background(self.desk.may_confirm, self._note_confirm)
-            elsewhere = self.screen is not self.main or self.main.section != "Run"
-            if elsewhere and isinstance(self.screen, WizardScreen) and not self._ended:
-                self.screen.say("Your way in was changed: log in once more. 3 on the checklist shows how.", "bad")
         self.progress.take(event, age, look.monotonic())
         return self.progress
+
+    def _ask_for_login(self) -> None:
+        """Say that a countdown has begun, to who does not see it."""
+        elsewhere = self.screen is not self.main or self.main.section != "Run"
+        if elsewhere and isinstance(self.screen, WizardScreen):
+            self.screen.say("Your way in was changed: log in once more. 3 on the checklist shows how.", "bad")
 
     def _note_confirm(self, may: bool) -> None:  # noqa: FBT001 - a result
         self.may_confirm = may
@@ -540,11 +576,16 @@ class RelayWizard(App[int]):
 
     # Other screens
 
+    def _show(self, screen: WizardScreen) -> None:
+        """Open a screen over the checklist; a key that comes twice opens one."""
+        if self.screen is self.main:
+            self.push_screen(screen)
+
     def show_text(self, title: str, text: str, name: str) -> None:
         """Show a text that can be copied, paged and saved."""
         from screens.texts import TextScreen
 
-        self.push_screen(TextScreen(title, text, name))
+        self._show(TextScreen(title, text, name))
 
     def show_log(self) -> None:
         """Show all that the commands of the last run said."""
@@ -553,7 +594,7 @@ class RelayWizard(App[int]):
         if self._followed is None:
             self.main.say("There was no run yet.")
         else:
-            self.push_screen(LogScreen(self._followed.id))
+            self._show(LogScreen(self._followed.id))
 
     def show_records(self) -> None:
         """Show the record sheet."""
@@ -562,7 +603,7 @@ class RelayWizard(App[int]):
         if not self.answers.relay.domain or not self.answers.relay.hostname:
             self.main.complain(AnswersError("relay.domain: it is missing"))
         else:
-            self.push_screen(RecordsScreen())
+            self._show(RecordsScreen())
 
     def show_home(self) -> None:
         """Show the files for home."""
@@ -571,7 +612,7 @@ class RelayWizard(App[int]):
         if self.answers.home is None:
             self.main.complain(AnswersError("home.domains: it is missing"))
         else:
-            self.push_screen(HomeScreen())
+            self._show(HomeScreen())
 
     def show_clients(self) -> None:
         """Show what is typed into mail programs."""
@@ -587,13 +628,13 @@ class RelayWizard(App[int]):
         """Show the mail test."""
         from screens.sheets import MailTestScreen
 
-        self.push_screen(MailTestScreen())
+        self._show(MailTestScreen())
 
     def show_welcome(self) -> None:
         """Show the first screen."""
         from screens.welcome import WelcomeScreen
 
-        self.push_screen(WelcomeScreen())
+        self._show(WelcomeScreen())
 
     def action_help(self) -> None:
         """Show the help."""
@@ -612,7 +653,8 @@ class RelayWizard(App[int]):
         self.draw(self.looks)
         if isinstance(self.screen, MainScreen):
             self.screen.say(f"Drawn: {LOOKS[self.looks][1]}.")
-        self.keep_place()
+        if self.main.open_id:
+            self.keep_place()
 
     def draw(self, looks: str) -> None:
         """Draw in one of the ways."""
@@ -660,7 +702,7 @@ class RelayWizard(App[int]):
     # When it breaks
 
     def _handle_exception(self, error: Exception) -> None:
-        if self._exit and isinstance(error, NoMatches):
+        if self._exit and isinstance(error, NoMatches | MountError):
             # Leaving takes the widgets away from under whatever was about to be drawn.
             return
         super()._handle_exception(error)
@@ -689,6 +731,8 @@ def said_of(run: Run, progress: Progress, checklist: Checklist, all_done: str) -
             return f"The run waits no more. {progress.where}; A goes on.", "good"
         case "waiting":
             return f"Done here. Now it waits for {progress.awaits}: {progress.where}.", "good"
+        case "interrupted" if run.request["kind"] == "rollback":
+            return "The run was killed. Undo again (u, or U for all); it finishes what was begun.", "bad"
         case "interrupted":
             return "The run was killed. Apply again; it finishes what was begun.", "bad"
         case _:

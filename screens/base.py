@@ -41,6 +41,7 @@ class WizardScreen(ClosedOnce[None]):
     KEYS: Keys = ()
     TITLE_TEXT: ClassVar[str] = ""
     HELP: ClassVar[str] = ""
+    _said = ("", "")
 
     @property
     def wizard(self) -> RelayWizard:
@@ -87,6 +88,9 @@ class WizardScreen(ClosedOnce[None]):
 
     def say(self, text: str, tone: str = "") -> None:
         """Say something on the message line; `tone` is "good", "bad" or ""."""
+        if (text, tone) == self._said:
+            return
+        self._said = (text, tone)
         line = self.query_one("#message", Static)
         line.set_classes(tone)
         line.update(Content(printable(text)))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, TypeVar
 
 from textual import on
 from textual.binding import Binding, BindingType
@@ -28,12 +28,14 @@ if TYPE_CHECKING:
     from textual.app import ComposeResult
 
     from screens.desk import Back, Checklist
+    from screens.dialogs import Dialog
     from wizard.answers import Answers
     from wizard.checklist import StepState
     from wizard.engine import StepPlan
     from wizard.fact import WayIn
     from wizard.rollback import Decision
 
+T = TypeVar("T")
 SECTIONS = ("Questions", "Plan", "Run", "Checks")
 TYPING_KEYS = (
     ("Enter", "Next field"),
@@ -75,6 +77,8 @@ class MainScreen(WizardScreen):
         self.checklist: Checklist | None = None
         self._typing = False
         self._warned = False
+        # Whether the cursor was in a field when the machine began to be looked at.
+        self._was_typing = False
         # Whether the message line says what is wrong with an answer, and what is done once it is saved.
         self._refusing = False
         self._saving: list[Callable[[], object]] = []
@@ -353,7 +357,7 @@ class MainScreen(WizardScreen):
             self._refuse(form, f"{wrong[1].question} {wrong[0]}", wrong[1], go)
             return
         self._saving = [go]
-        changes, passwords, told = form.changes(), form.passwords(), form.told
+        changes, passwords, told, entered = form.changes(), form.passwords(), form.told, form.entered
 
         async def land(found: tuple[Answers, Checklist]) -> None:
             answers, checklist = found
@@ -362,7 +366,7 @@ class MainScreen(WizardScreen):
                 self.desk.keep_password(account, text)
             self.wizard.answers = answers
             if form is self.form:
-                await self._new_form()
+                await self._after_saving(form, entered)
             # Before what follows: answers decide which steps are needed.
             self.show_checklist(checklist)
             self.say(told, "good")
@@ -378,10 +382,19 @@ class MainScreen(WizardScreen):
 
         self.background(lambda: (self.desk.save(changes, form.answers), self.desk.checklist()), land, fail)
 
+    async def _after_saving(self, form: StepForm, entered: list[object]) -> None:
+        """Show the questions with the answers that are saved now; what was typed since stays."""
+        if form.entered == entered:
+            await self._new_form()
+        else:
+            form.rebase(self.wizard.answers)
+
     def _refuse(self, form: StepForm, text: str, box: FieldBox | None, go: Callable[[], object]) -> None:
         """Say what cannot be saved. When the operator goes on all the same, it is left as it was."""
         if self._warned:
             form.leave_as_it_was(box)
+            # What else is wrong has not been named yet.
+            self._warned = False
             self._saved_then(go)
             return
         self._warned = True
@@ -426,7 +439,8 @@ class MainScreen(WizardScreen):
 
             async def first_open() -> None:
                 await self.open(wanted)
-                self.call_later(go)
+                # At once: a key that follows may open another step.
+                go()
 
             self._saved_then(first_open)
         elif self.open_id:
@@ -469,7 +483,7 @@ class MainScreen(WizardScreen):
 
     def _ask_to_apply(self, plan: StepPlan, way_in: WayIn | None) -> None:
         self.say("")
-        self.wizard.ask(
+        self._ask(
             before_apply(plan, self.wizard.answers, way_in, self._ends()),
             lambda yes: self.wizard.begin("apply", (plan.step.id,)) if yes else None,
         )
@@ -502,10 +516,18 @@ class MainScreen(WizardScreen):
 
     def _ask_to_apply_all(self, ids: tuple[str, ...], way_in: WayIn | None) -> None:
         titles = [self._title(step_id) for step_id in ids]
-        self.wizard.ask(
+        self._ask(
             before_apply_all(titles, self.wizard.answers, way_in, self._ends()),
             lambda yes: self.wizard.begin("apply", ids, A_DAY) if yes else None,
         )
+
+    def _ask(self, question: Dialog[T], answered: Callable[[T | None], None]) -> None:
+        """Ask, unless the operator has begun to type meanwhile: those keys would be taken for the answer."""
+        typing = isinstance(self.focused, Input) and not self._was_typing
+        if typing or (self.form and self.form.changed):
+            self.say("The machine has been looked at. Press the key again, and you are asked.")
+        else:
+            self.wizard.ask(question, answered)
 
     def _ends(self) -> list[str]:
         """What is said of the run that waits, if there is one: another run ends it."""
@@ -520,6 +542,7 @@ class MainScreen(WizardScreen):
         if self.wizard.run_goes_on and not self.wizard.waits:
             self.say("A run is going on; it has to end first. 3 shows it.", "bad")
             return False
+        self._was_typing = isinstance(self.focused, Input)
         return True
 
     def action_verify(self) -> None:
@@ -612,10 +635,10 @@ class MainScreen(WizardScreen):
                 self._ask_about(back, {**decided, conflict.path: conflict.decide(choice)})
 
         place = f"File {len(decided) + 1} of {len(back.conflicts)}: "
-        self.wizard.ask(Conflicting(conflict, place), answered)
+        self._ask(Conflicting(conflict, place), answered)
 
     def _ask_to_take_back(self, back: Back, decided: dict[str, Decision]) -> None:
-        self.wizard.ask(
+        self._ask(
             before_taking_back(back, decided, self.desk.titles, self._ends()),
             lambda yes: self.wizard.begin("rollback", back.ids, decided=decided) if yes else None,
         )
@@ -705,6 +728,8 @@ class MainScreen(WizardScreen):
 
     def on_descendant_focus(self) -> None:
         """Letters are text while one types: the key line says what works then."""
+        if self.focused:
+            self._narrowly(in_pane=self.query_one("#pane") in self.focused.ancestors)
         typing = isinstance(self.focused, Input)
         if typing != self._typing:
             self._typing = typing

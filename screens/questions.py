@@ -62,6 +62,15 @@ class FieldBox(Vertical):
         return self.query_one(Input).value
 
     @property
+    def entered(self) -> object:
+        """All that stands in it, to be compared."""
+        return self.text
+
+    def rebase(self, answers: Answers) -> None:
+        """Take what is saved now for what it was shown with; what stands in it stays."""
+        self.saved = fields.shown(answers, self.field.key)
+
+    @property
     def changed(self) -> bool:
         """Whether it differs from what is saved."""
         return self.text.strip() != self.saved
@@ -148,6 +157,13 @@ class PasswordBox(FieldBox):
         return self.query_one("#password", Input).value
 
     @property
+    def entered(self) -> object:
+        return tuple(line.value for line in self.query(Input))
+
+    def rebase(self, answers: Answers) -> None:
+        """A password has no saved form: what stands here is taken once more."""
+
+    @property
     def changed(self) -> bool:
         return bool(self.text)
 
@@ -171,12 +187,9 @@ class UsersBox(FieldBox):
 
     def __init__(self, field: Field, answers: Answers, desk: Desk) -> None:
         super().__init__(field, answers, needed=False)
-        from wizard.answers import as_tables
-
         self._desk = desk
         self._home = answers.home.login if answers.home else ""
-        self.users: list[dict[str, Any]] = as_tables(answers)["users"]
-        self._before = [dict(user) for user in self.users]
+        self.users, self._before = _users(answers), _users(answers)
         # By name; '' forgets the one that was typed for it before.
         self.typed: dict[str, str] = {}
         self.keys: tuple[str, ...] = ()
@@ -205,6 +218,13 @@ class UsersBox(FieldBox):
         return ""
 
     @property
+    def entered(self) -> object:
+        return [dict(user) for user in self.users], dict(self.typed)
+
+    def rebase(self, answers: Answers) -> None:
+        self._before = _users(answers)
+
+    @property
     def changed(self) -> bool:
         return self.users != self._before or bool(self.typed)
 
@@ -225,6 +245,9 @@ class UsersBox(FieldBox):
     def edit(self, event: Rows.Chosen) -> None:
         """Open the entry of a user, or an empty one."""
         event.stop()
+        if self.app.screen is not self.screen:
+            # Enter came twice: the entry is open already.
+            return
         at = next((at for at, user in enumerate(self.users) if user["name"] == event.row.id), len(self.users))
         user = self._newcomer()
         if at < len(self.users):
@@ -261,6 +284,13 @@ class UsersBox(FieldBox):
         rows.show(tuple(self._lines()))
         rows.focus()
         self.post_message(StepForm.Edited())
+
+
+def _users(answers: Answers) -> list[dict[str, Any]]:
+    from wizard.answers import as_tables
+
+    found: list[dict[str, Any]] = as_tables(answers)["users"]
+    return found
 
 
 class StepForm(VerticalScroll, can_focus=False):
@@ -302,6 +332,17 @@ class StepForm(VerticalScroll, can_focus=False):
     def boxes(self) -> tuple[FieldBox, ...]:
         """The fields."""
         return tuple(self.query(FieldBox))
+
+    @property
+    def entered(self) -> list[object]:
+        """All that stands in the fields, to be compared."""
+        return [box.entered for box in self.boxes]
+
+    def rebase(self, answers: Answers) -> None:
+        """These are the saved answers now; what was typed while they were being saved stays."""
+        self.answers = answers
+        for box in self.boxes:
+            box.rebase(answers)
 
     @property
     def changed(self) -> bool:

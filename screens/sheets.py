@@ -139,7 +139,8 @@ class HomeScreen(CheckedScreen):
         """Enter reads a file."""
         event.stop()
         name = event.row.id
-        self.app.push_screen(TextScreen(name, self._files[name].decode(errors="replace"), name))
+        if self.app.screen is self:
+            self.app.push_screen(TextScreen(name, self._files[name].decode(errors="replace"), name))
 
     def action_save(self) -> None:
         """Write the folder where it can be fetched."""

@@ -97,7 +97,7 @@ async def asks_once(operator: Operator, key: str) -> None:
     await operator.press("escape", key, key)
     await operator.until(lambda: isinstance(operator.wizard.screen, Confirm))
     await operator.pilot.pause(0.5)
-    assert len(operator.wizard.screen_stack) == 3
+    assert len(operator.wizard.screen_stack) == 2
     await operator.press("n")
     await operator.until(lambda: operator.wizard.screen is operator.wizard.main)
 
