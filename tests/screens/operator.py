@@ -89,9 +89,8 @@ class Operator:
         return self.desk.checklist().state(step_id).status
 
     async def leave(self) -> None:
-        """Close the application."""
+        """Close the application, whatever it is doing: nobody waits for that."""
         self.wizard.exit(return_code=0)
-        await self.pilot.pause()
 
 
 @asynccontextmanager
