@@ -19,7 +19,6 @@ from screens.desk import Desk
 from state.store import Store
 from wizard.answers import as_tables, parse
 from wizard.check import Check, Finding, Severity, failed, passed, warned
-from wizard.checks.network import ticket
 from wizard.fact import Context
 from wizard.host import DryRunHost, Host, LocalHost
 from wizard.operation import Change, Operation, OperationFailed
@@ -209,6 +208,9 @@ class Demo:
         return checks
 
     def _port_25(self, context: Context, host: Host) -> Finding:
+        # As in the program itself: what checks need is loaded when they are asked, not before the first paint.
+        from wizard.checks.network import ticket
+
         asked, want = "port 25 of mx.bigmail.example", "a banner that begins with 220"
         if self.port_25 is not None:
             self.port_25.wait(30)
