@@ -20,7 +20,7 @@ from textual.css.query import NoMatches
 from textual.filter import LineFilter, Monochrome, NoColor
 from textual.widget import MountError
 
-from screens.base import WizardScreen
+from screens.base import WizardScreen, open_above
 from screens.desk import Checklist, Desk, Place
 from screens.dialogs import Confirm, Dialog
 from screens.main_screen import MainScreen
@@ -250,11 +250,6 @@ class RelayWizard(App[int]):
             self.call_later(self.main.action_leave)
         else:
             self.leave()
-
-    def ask(self, question: Dialog[T], answered: Callable[[T | None], None]) -> None:
-        """Ask on the checklist; not while the operator is elsewhere, or has another question before them."""
-        if self.screen is self.main:
-            self.push_screen(question, answered)
 
     def action_pass(self) -> None:
         """Ctrl+Z does nothing: a stopped wizard would hold the terminal."""
@@ -576,16 +571,11 @@ class RelayWizard(App[int]):
 
     # Other screens
 
-    def _show(self, screen: WizardScreen) -> None:
-        """Open a screen over the checklist; a key that comes twice opens one."""
-        if self.screen is self.main:
-            self.push_screen(screen)
-
     def show_text(self, title: str, text: str, name: str) -> None:
         """Show a text that can be copied, paged and saved."""
         from screens.texts import TextScreen
 
-        self._show(TextScreen(title, text, name))
+        open_above(self.main, TextScreen(title, text, name))
 
     def show_log(self) -> None:
         """Show all that the commands of the last run said."""
@@ -594,7 +584,7 @@ class RelayWizard(App[int]):
         if self._followed is None:
             self.main.say("There was no run yet.")
         else:
-            self._show(LogScreen(self._followed.id))
+            open_above(self.main, LogScreen(self._followed.id))
 
     def show_records(self) -> None:
         """Show the record sheet."""
@@ -603,7 +593,7 @@ class RelayWizard(App[int]):
         if not self.answers.relay.domain or not self.answers.relay.hostname:
             self.main.complain(AnswersError("relay.domain: it is missing"))
         else:
-            self._show(RecordsScreen())
+            open_above(self.main, RecordsScreen())
 
     def show_home(self) -> None:
         """Show the files for home."""
@@ -612,7 +602,7 @@ class RelayWizard(App[int]):
         if self.answers.home is None:
             self.main.complain(AnswersError("home.domains: it is missing"))
         else:
-            self._show(HomeScreen())
+            open_above(self.main, HomeScreen())
 
     def show_clients(self) -> None:
         """Show what is typed into mail programs."""
@@ -628,13 +618,13 @@ class RelayWizard(App[int]):
         """Show the mail test."""
         from screens.sheets import MailTestScreen
 
-        self._show(MailTestScreen())
+        open_above(self.main, MailTestScreen())
 
     def show_welcome(self) -> None:
         """Show the first screen."""
         from screens.welcome import WelcomeScreen
 
-        self._show(WelcomeScreen())
+        open_above(self.main, WelcomeScreen())
 
     def action_help(self) -> None:
         """Show the help."""

@@ -34,6 +34,12 @@ class ClosedOnce(Screen[T]):
         return super().dismiss(result) if self.app.screen is self else AwaitComplete()
 
 
+def open_above(below: Screen[Any], screen: Screen[T], answered: Callable[[T | None], Any] | None = None) -> None:
+    """Open a screen above another one, if that is in front: a key that comes twice opens one."""
+    if below.app.screen is below:
+        below.app.push_screen(screen, answered)
+
+
 class WizardScreen(ClosedOnce[None]):
     """A whole screen: title line, body, message line, key line."""
 

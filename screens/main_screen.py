@@ -11,7 +11,7 @@ from textual.content import Content
 from textual.widgets import ContentSwitcher, Input, Static
 
 from screens import fields
-from screens.base import WizardScreen
+from screens.base import WizardScreen, open_above
 from screens.dialogs import Conflicting
 from screens.parts import ChecksPart, PlanPart, RunPart, operation_text
 from screens.proposals import before_apply, before_apply_all, before_taking_back
@@ -522,12 +522,12 @@ class MainScreen(WizardScreen):
         )
 
     def _ask(self, question: Dialog[T], answered: Callable[[T | None], None]) -> None:
-        """Ask, unless the operator has begun to type meanwhile: those keys would be taken for the answer."""
+        """Ask, unless the operator is elsewhere by now, or types: those keys would be taken for the answer."""
         typing = isinstance(self.focused, Input) and not self._was_typing
         if typing or (self.form and self.form.changed):
             self.say("The machine has been looked at. Press the key again, and you are asked.")
         else:
-            self.wizard.ask(question, answered)
+            open_above(self, question, answered)
 
     def _ends(self) -> list[str]:
         """What is said of the run that waits, if there is one: another run ends it."""

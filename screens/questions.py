@@ -12,6 +12,7 @@ from textual.message import Message
 from textual.widgets import Button, Input, Static
 
 from screens import fields
+from screens.base import open_above
 from screens.widgets import Choice, Line, Row, Rows
 from wizard.answers import AnswersError
 from wizard.printable import printable
@@ -245,9 +246,6 @@ class UsersBox(FieldBox):
     def edit(self, event: Rows.Chosen) -> None:
         """Open the entry of a user, or an empty one."""
         event.stop()
-        if self.app.screen is not self.screen:
-            # Enter came twice: the entry is open already.
-            return
         at = next((at for at, user in enumerate(self.users) if user["name"] == event.row.id), len(self.users))
         user = self._newcomer()
         if at < len(self.users):
@@ -261,7 +259,7 @@ class UsersBox(FieldBox):
         from screens.user_form import UserForm
 
         form = UserForm(dict(user), others, self._home, has_password=self.has_password(user["name"]))
-        self.app.push_screen(form, take)
+        open_above(self.screen, form, take)
 
     def _newcomer(self) -> dict[str, Any]:
         """An empty entry. The first is the administrator, who logs in with the key that root was reached with."""

@@ -9,7 +9,7 @@ from textual.binding import Binding, BindingType
 from textual.content import Content
 from textual.widgets import Static, TextArea
 
-from screens.base import SubScreen
+from screens.base import SubScreen, open_above
 from screens.parts import ChecksPart
 from screens.texts import TextScreen, copy
 from screens.widgets import Row, Rows
@@ -139,8 +139,7 @@ class HomeScreen(CheckedScreen):
         """Enter reads a file."""
         event.stop()
         name = event.row.id
-        if self.app.screen is self:
-            self.app.push_screen(TextScreen(name, self._files[name].decode(errors="replace"), name))
+        open_above(self, TextScreen(name, self._files[name].decode(errors="replace"), name))
 
     def action_save(self) -> None:
         """Write the folder where it can be fetched."""
