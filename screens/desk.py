@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -206,19 +206,16 @@ class Desk:
         Raises:
             AnswersError: when they do not fit together, or not this machine; nothing is saved then.
         """
-        from wizard.operations.system import is_zone
-
         with self.engine() as engine:
             saved = as_tables(engine.answers)
             if "users" in changes:
                 users = users_merged(as_tables(seen)["users"], changes["users"], saved["users"])
                 changes = {**changes, "users": users}
             changed = parse(merged(saved, changes))
-            if "relay.timezone" in changes and not is_zone(self.look, changed.relay.timezone):
-                raise AnswersError(
-                    f"relay.timezone: '{changed.relay.timezone}' is not known to this machine; "
-                    "its zones are named like Europe/Berlin: timedatectl list-timezones"
-                )
+            context = replace(engine.context(), answers=changed)
+            for asked in (entry for step in self.steps for entry in step.fields if entry.key in changes):
+                if why := asked.unfit(context):
+                    raise AnswersError(f"{asked.key}: {why}")
             engine.store.save_answers(as_tables(changed))
             return changed
 

@@ -24,12 +24,14 @@ class Field:
         question: "Which port shall SSH listen on?"
         help: one or two sentences: why it matters, what is usual.
         detect: finds a better default than the static one on this machine, when there is one.
+        unfit: says why the answer, right in itself, does not do on this machine, or nothing.
     """
 
     key: str
     question: str
     help: str = ""
     detect: Callable[[Context], str] | None = None
+    unfit: Callable[[Context], str] = lambda _context: ""
 
 
 def no_operations(_context: Context) -> Sequence[Operation]:

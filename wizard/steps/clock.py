@@ -39,6 +39,16 @@ def checks(context: Context) -> list[Check]:
     ]
 
 
+def unknown_zone(context: Context) -> str:
+    """Why the zone does not do here: the machine has no file of it."""
+    from wizard.operations.system import is_zone
+
+    zone = context.answers.relay.timezone
+    if is_zone(context.host, zone):
+        return ""
+    return f"'{zone}' is not known to this machine; its zones are named like Europe/Berlin: timedatectl list-timezones"
+
+
 STEP = Step(
     id="clock",
     title="Clock",
@@ -48,7 +58,12 @@ STEP = Step(
     plan=plan,
     checks=checks,
     fields=(
-        Field("relay.timezone", "In which time zone shall the logs be?", "Etc/UTC never jumps in spring or autumn."),
+        Field(
+            "relay.timezone",
+            "In which time zone shall the logs be?",
+            "Etc/UTC never jumps in spring or autumn.",
+            unfit=unknown_zone,
+        ),
     ),
     requires=("preflight",),
     needs=(),
