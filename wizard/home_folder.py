@@ -14,8 +14,6 @@ if TYPE_CHECKING:
     from wizard.fact import Context
     from wizard.host import Host, SshSession
 
-EXECUTABLE = 0o755
-READABLE = 0o644
 NAME = "relay-wizard-home"
 
 
@@ -46,7 +44,7 @@ def write(context: Context, directory: str | Path) -> tuple[Path, ...]:
     for name, content in contents.items():
         path = folder / name
         path.write_bytes(content)
-        path.chmod(EXECUTABLE if name.endswith(".sh") else READABLE)
+        path.chmod(_mode(name))
         written.append(path)
     return tuple(written)
 
@@ -89,13 +87,16 @@ def hand_out(context: Context, hand: Host, session: SshSession | None) -> Fetch:
     folder = f"{to.home}/{NAME}"
     hand.make_directory(folder, mode=0o700, owner=to.user, group=to.group)
     for name, content in contents.items():
-        mode = EXECUTABLE if name.endswith(".sh") else READABLE
-        hand.write(f"{folder}/{name}", content, mode=mode, owner=to.user, group=to.group)
+        hand.write(f"{folder}/{name}", content, mode=_mode(name), owner=to.user, group=to.group)
     # Where sshd answers now: the port of the answers is its own only when the step ssh has been applied.
     ports = listening_ports(hand) or ports_in_use(hand)
     port = context.answers.ssh.port if context.answers.ssh.port in ports else ports[0]
     where = f"[{to.place}]" if ":" in to.place else to.place
     return Fetch(folder, f"scp -P {port} -r {shlex.quote(to.user)}@{where}:{NAME} .")
+
+
+def _mode(name: str) -> int:
+    return 0o755 if name.endswith(".sh") else 0o644
 
 
 def files(context: Context) -> dict[str, bytes]:
