@@ -71,3 +71,13 @@ def fake_desk(
         if answers is not None:
             engine.store.save_answers(as_tables(parse(answers)))
     return desk, host
+
+
+def held(work: Callable[..., Any], until: threading.Event) -> Callable[..., Any]:
+    """A call that comes back only when it may."""
+
+    def waiting(*given: Any) -> Any:
+        until.wait(10)
+        return work(*given)
+
+    return waiting

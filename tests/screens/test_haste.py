@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,7 @@ from screens.widgets import Rows
 from state.store import Run
 from tests.screens.demo import ANSWERS, Demo
 from tests.screens.operator import Operator, at_the_desk
-from tests.screens.pretend import PatientHost, fake_desk
+from tests.screens.pretend import PatientHost, fake_desk, held
 
 AT = "2026-11-24T00:00:00Z"
 
@@ -32,16 +32,6 @@ def a_desk(folder: Path, demo: Demo | None = None) -> tuple[Desk, PatientHost]:
     desk, host = fake_desk(folder, demo, ANSWERS)
     Demo().settle(desk, host, {"preflight": "verified"})
     return desk, host
-
-
-def held(work: Callable[..., Any], until: threading.Event) -> Callable[..., Any]:
-    """A call that comes back only when it may."""
-
-    def waiting(*given: Any) -> Any:
-        until.wait(10)
-        return work(*given)
-
-    return waiting
 
 
 async def at_once(operator: Operator, *keys: str) -> None:

@@ -18,7 +18,7 @@ from screens.widgets import Rows
 from screens.words import finished
 from tests.screens.demo import ANSWERS, Demo
 from tests.screens.operator import Operator, at_the_desk
-from tests.screens.pretend import fake_desk
+from tests.screens.pretend import fake_desk, held
 from wizard.answers import AnswersError, parse
 
 EVERY_KEY = (
@@ -34,13 +34,8 @@ EVERY_KEY = (
 
 async def test_no_key_breaks_anything_before_the_first_look_or_without_one(tmp_path: Path) -> None:
     desk, host = fake_desk(tmp_path, None, ANSWERS)
-    answers, seen = desk.answers, threading.Event()
-
-    def late() -> Any:
-        seen.wait(10)
-        return answers()
-
-    desk.answers = late  # type: ignore[method-assign]
+    seen = threading.Event()
+    desk.answers = held(desk.answers, seen)  # type: ignore[method-assign]
     wizard = RelayWizard(desk)
     async with wizard.run_test(size=(80, 24)) as pilot:
         operator = Operator(wizard, pilot, host, desk)
@@ -130,12 +125,11 @@ async def test_quick_verbs_on_a_full_disk_drop_nothing(tmp_path: Path, monkeypat
     full = threading.Event()
 
     def save(*_: object) -> Any:
-        full.wait(10)
         raise OSError(28, "No space left on device")
 
     async with at_the_desk(tmp_path, desk=(desk, host)) as operator:
         with monkeypatch.context() as broken:
-            broken.setattr(desk, "save", save)
+            broken.setattr(desk, "save", held(save, full))
             await operator.open("Clock")
             line = operator.wizard.focused
             assert isinstance(line, Input)

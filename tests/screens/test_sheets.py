@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import threading
-from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
@@ -16,12 +15,11 @@ from screens.application import RelayWizard
 from screens.desk import Desk
 from tests.screens.demo import ANSWERS, Demo
 from tests.screens.operator import at_the_desk
-from tests.screens.pretend import fake_desk
+from tests.screens.pretend import fake_desk, held
 from tests.screens.test_pictures import PUBLISHED
 from tests.unit.test_pasted_headers import GMAIL
 from wizard import records
 from wizard.answers import AnswersError
-from wizard.check import CheckResult
 from wizard.fact import Context
 from wizard.host import SshSession
 from wizard.records import Live, PublishedRecord
@@ -133,15 +131,8 @@ async def test_the_mail_test_says_that_it_runs_and_what_is_missing(tmp_path: Pat
         demo.settle(desk, host, {"submission": "verified"})
         operator.wizard.refresh_checklist()
         await operator.until(lambda: operator.wizard.main.checklist.state("mail_test").status == "ready")  # type: ignore[union-attr]
-        started, go_on = threading.Event(), threading.Event()
-        real = desk.verify
-
-        def verify(ids: Sequence[str], heard: Callable[[CheckResult], None]) -> list[CheckResult]:
-            started.set()
-            go_on.wait(10)
-            return real(ids, heard)
-
-        desk.verify = verify  # type: ignore[method-assign]
+        go_on = threading.Event()
+        desk.verify = held(desk.verify, go_on)  # type: ignore[method-assign]
         await operator.press("ctrl+r")
         seen = await operator.until("asking … 0 answered")
         assert "each is waited for, 20 seconds at most" in seen
