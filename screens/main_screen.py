@@ -525,7 +525,9 @@ class MainScreen(WizardScreen):
         """Ask, unless the operator is elsewhere by now, or types: those keys would be taken for the answer."""
         typing = isinstance(self.focused, Input) and not self._was_typing
         if typing or (self.form and self.form.changed):
-            self.say("The machine has been looked at. Press the key again, and you are asked.")
+            self.say(
+                "The machine has been looked at. Esc goes to the checklist. Press the key again there to be asked."
+            )
         else:
             open_above(self, question, answered)
 
